@@ -1,0 +1,303 @@
+"""Reading indicator files: YAML front matter between two lines `---`, then one SELECT."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import yaml
+
+from dothi.indicators import sql
+from dothi.indicators.functions import FUNCTIONS
+from dothi.indicators.model import GRAINS, SEVERITIES, Definition, Output, Threshold
+from dothi.indicators.rewrite import binding_faults
+from dothi.kernel import units
+from dothi.kernel.errors import Fault, Invalid
+from dothi.kernel.time import zone
+from dothi.lake.contract import NAME, RESERVED, Contract
+from dothi.lake.document import Place, Reading
+from dothi.packs.model import Pack, PackFile
+
+_DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
+_DOCUMENT = {
+    "title", "words", "source", "owner", "inputs", "key", "period", "lookback", "lookahead",
+    "freshness", "outputs", "thresholds",
+}  # fmt: skip
+_FENCE = "---"
+
+
+def load(packs: Sequence[Pack], others: Iterable[Contract] = ()) -> list[Definition]:
+    """The indicators of packs, each after those it reads. Raises Invalid with every fault.
+
+    They may read datasets of any of the packs and those of `others`, and other indicators.
+    """
+    contracts = {c.name: c for c in (*others, *(c for pack in packs for c in pack.contracts))}
+    faults: list[Fault] = []
+    drafts: dict[str, Definition] = {}
+    for pack in packs:
+        for file in pack.indicators:
+            try:
+                made = _read(file, pack)
+            except Invalid as error:
+                faults += error.faults
+                continue
+            if made.name in contracts or made.name in drafts:
+                params = {"name": made.name}
+                faults.append(Fault(f"{file.path}:1:1", "indicators.name_taken", params))
+            else:
+                drafts[made.name] = made
+    for draft in drafts.values():
+        faults += _meaning(draft, contracts, drafts)
+    ordered, circle = _in_order(drafts)
+    for name in circle:
+        params = {"names": " → ".join([*circle, circle[0]])}
+        faults.append(Fault(f"{drafts[name].path}:1:1", "indicators.circle", params))
+    if not faults:
+        faults = binding_faults(ordered)
+    if faults:
+        raise Invalid("indicators.invalid", faults=faults)
+    return ordered
+
+
+def parse(text: str, pack: str, owner: str, path: str) -> Definition:
+    """A stored definition's text again. Raises Invalid with every fault of its front matter."""
+    front, statement, line = _split(text, path)
+    reading = Reading(front, path)
+    reading.finish("indicators.invalid")
+    doc = reading.mapping(reading.root, (), known=_DOCUMENT)
+    outputs = _outputs(reading, doc)
+    grain, zone_name = _period(reading, doc)
+    made = Definition(
+        name=path.rpartition("/")[2].removesuffix(".sql"),
+        pack=pack,
+        owner=reading.text(doc, (), "owner", owner),
+        title=reading.titles(doc, ()),
+        words=reading.titles(doc, (), "words"),
+        source=reading.text(doc, (), "source"),
+        inputs=_inputs(reading, doc),
+        key=tuple(str(name) for name in reading.sequence(doc.get("key"), ("key",))),
+        grain="day" if grain == "day" else "hour",
+        zone=zone_name,
+        lookback=_duration(reading, doc, "lookback"),
+        lookahead=_duration(reading, doc, "lookahead"),
+        freshness=_duration(reading, doc, "freshness") or timedelta(days=2),
+        outputs=outputs,
+        thresholds=_thresholds(reading, doc, outputs),
+        sql=statement,
+        sql_line=line,
+        path=path,
+        text=text,
+        formulas=tuple(
+            f"{name} {FUNCTIONS[name].version}"
+            for name in sorted(FUNCTIONS)
+            if re.search(rf"\b{name}\b", statement)
+        ),
+    )
+    reading.finish("indicators.invalid")
+    return made
+
+
+def contract_text(definition: Definition, base: Contract, sharing: dict[str, Any]) -> str:
+    """The contract of an indicator's own series, as YAML."""
+    assert base.time is not None
+    return yaml.safe_dump(
+        {
+            "dataset": definition.name,
+            "kind": "series",
+            "title": definition.title,
+            "owner": definition.owner,
+            "key": list(definition.key),
+            "time": {
+                "zone": definition.zone,
+                "rhythm": "PT1H" if definition.grain == "hour" else "P1D",
+                "stamp": "end" if definition.grain == "hour" else "start",
+            },
+            "parameters": {
+                output.name: {
+                    "title": output.title,
+                    "unit": output.unit,
+                    "decimals": output.decimals,
+                }
+                for output in definition.outputs
+            },
+            "sharing": sharing,
+        },
+        allow_unicode=True,
+        sort_keys=False,
+    )
+
+
+def _read(file: PackFile, pack: Pack) -> Definition:
+    return parse(file.text, pack.name, pack.owner.code, str(file.path))
+
+
+def _split(text: str, path: str) -> tuple[str, str, int]:
+    """Front matter with the lines it stood on, the SELECT, and how many lines stand before it."""
+    lines = text.splitlines()
+    fences = [i for i, line in enumerate(lines) if line.rstrip() == _FENCE]
+    if len(fences) < 2 or any(line.strip() for line in lines[: fences[0]]):
+        fault = Fault(f"{path}:1:1", "indicators.no_front_matter")
+        raise Invalid("indicators.invalid", faults=[fault])
+    first, second = fences[:2]
+    front = "\n" * (first + 1) + "\n".join(lines[first + 1 : second])
+    return front, "\n".join(lines[second + 1 :]), second + 1
+
+
+def _period(reading: Reading, doc: dict[str, Any]) -> tuple[str, str]:
+    place: Place = ("period",)
+    entry = reading.mapping(doc.get("period"), place, known={"grain", "zone"})
+    zone_name = reading.text(entry, place, "zone", "Asia/Ho_Chi_Minh")
+    reading.attempt((*place, "zone"), lambda: zone(zone_name))
+    return reading.choice(entry, place, "grain", GRAINS), zone_name
+
+
+def _duration(reading: Reading, doc: dict[str, Any], name: str) -> timedelta:
+    text = reading.text(doc, (), name)
+    match = _DURATION.fullmatch(text) if text else None
+    if text and (match is None or not any(match.groups())):
+        reading.fault((name,), "lake.bad_duration", text=text)
+    if match is None:
+        return timedelta()
+    days, hours, minutes = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes)
+
+
+def _inputs(reading: Reading, doc: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    out = {}
+    for place, name, entry in reading.items(doc.get("inputs"), ("inputs",)):
+        out[name] = tuple(str(p) for p in reading.sequence(entry, place))
+        if not out[name]:
+            reading.fault(place, "indicators.no_parameters", name=name)
+    if not out:
+        reading.fault(("inputs",), "lake.yaml_missing", name="inputs")
+    return out
+
+
+def _outputs(reading: Reading, doc: dict[str, Any]) -> tuple[Output, ...]:
+    out = []
+    known = {"title", "unit", "decimals", "labels"}
+    for place, name, entry in reading.items(doc.get("outputs"), ("outputs",)):
+        entry = reading.mapping(entry, place, known=known)
+        if not NAME.fullmatch(name) or name in RESERVED:
+            reading.fault(place, "lake.bad_name", name=name)
+        unit = reading.text(entry, place, "unit", None)
+        symbol = reading.attempt((*place, "unit"), lambda u=unit: units.unit(u).symbol, unit)
+        labels = {}
+        if "labels" in entry:
+            labels_doc = reading.mapping(entry["labels"], (*place, "labels"))
+            for number in labels_doc:
+                if not isinstance(number, int):
+                    reading.fault((*place, "labels", number), "lake.yaml_want_number", name=number)
+                    continue
+                labels[number] = reading.titles(labels_doc, (*place, "labels"), number)  # type: ignore[arg-type]
+        decimals = int(reading.number(entry.get("decimals"), (*place, "decimals")) or 0)
+        out.append(Output(name, reading.titles(entry, place), symbol, decimals, labels))
+    if not out:
+        reading.fault(("outputs",), "lake.yaml_missing", name="outputs")
+    return tuple(out)
+
+
+def _thresholds(
+    reading: Reading, doc: dict[str, Any], outputs: tuple[Output, ...]
+) -> tuple[Threshold, ...]:
+    out = []
+    names = tuple(output.name for output in outputs)
+    known = {"output", "above", "valid", "severity", "title", "source"}
+    for i, entry in enumerate(reading.sequence(doc.get("thresholds", []), ("thresholds",))):
+        place: Place = ("thresholds", i)
+        entry = reading.mapping(entry, place, known=known)
+        valid = reading.mapping(entry.get("valid", {}), (*place, "valid"), known={"from", "to"})
+        limit = reading.number(entry.get("above"), (*place, "above"))
+        if limit is None:
+            reading.fault(place, "lake.yaml_missing", name="above")
+        start, end = (_date(reading, valid, (*place, "valid"), name) for name in ("from", "to"))
+        if start and end and start > end:
+            reading.fault((*place, "valid"), "indicators.dates_reversed")
+        severity = reading.choice(entry, place, "severity", SEVERITIES)
+        out.append(
+            Threshold(
+                output=reading.choice(entry, place, "output", names or ("?",)),
+                limit=limit or 0.0,
+                valid_from=start,
+                valid_to=end,
+                severity=next(s for s in SEVERITIES if s == severity),
+                title=reading.titles(entry, place),
+                source=reading.text(entry, place, "source", None),
+            )
+        )
+    return tuple(out)
+
+
+def _date(reading: Reading, holder: dict[str, Any], place: Place, name: str) -> date | None:
+    value = holder.get(name)
+    if value is None:
+        return None
+    if isinstance(value, datetime) or not isinstance(value, date):
+        reading.fault((*place, name), "indicators.bad_date", text=str(value))
+        return None
+    return value
+
+
+def _meaning(
+    draft: Definition, contracts: dict[str, Contract], drafts: dict[str, Definition]
+) -> list[Fault]:
+    """What is wrong with a definition among the datasets and indicators that exist."""
+    reading = Reading(_split(draft.text, draft.path)[0], draft.path)
+    known = sorted({*contracts, *drafts})
+    for name, parameters in draft.inputs.items():
+        place: Place = ("inputs", name)
+        if name in drafts:
+            have: Iterable[str] = (o.name for o in drafts[name].outputs)
+            key = drafts[name].key
+        elif name in contracts and contracts[name].kind == "series":
+            have = (p.name for p in contracts[name].parameters)
+            key = tuple(c.name for c in contracts[name].key)
+        else:
+            reading.fault(place, "indicators.no_input", name=name, known=", ".join(known))
+            continue
+        have = list(have)
+        for i, parameter in enumerate(parameters):
+            if parameter not in have:
+                where = (*place, i)
+                params = {"name": parameter, "known": ", ".join(have)}
+                reading.fault(where, "lake.unknown_parameter", **params)
+        if key != draft.key:
+            reading.fault(("key",), "indicators.other_key", name=name, wanted=", ".join(key))
+        if base_of(name, contracts, drafts) != base_of(next(iter(draft.inputs)), contracts, drafts):
+            reading.fault(place, "indicators.other_things", name=name)
+    return [*reading.faults, *sql.faults(draft)]
+
+
+def base_of(name: str, contracts: dict[str, Contract], drafts: dict[str, Definition]) -> str | None:
+    """The dataset whose things a dataset's or indicator's series belong to; None when unknown."""
+    seen = set()
+    while name in drafts and name not in seen:
+        seen.add(name)
+        name = next(iter(drafts[name].inputs))
+    return name if name in contracts else None
+
+
+def _in_order(drafts: dict[str, Definition]) -> tuple[list[Definition], list[str]]:
+    """Definitions with each after its inputs, and the names of a circle if there is one."""
+    ordered: dict[str, Definition] = {}
+    path: list[str] = []
+
+    def visit(name: str) -> list[str]:
+        if name in ordered or name not in drafts:
+            return []
+        if name in path:
+            return path[path.index(name) :]
+        path.append(name)
+        for other in drafts[name].inputs:
+            if circle := visit(other):
+                return circle
+        path.pop()
+        ordered[name] = drafts[name]
+        return []
+
+    for name in drafts:
+        if circle := visit(name):
+            return list(ordered.values()), circle
+    return list(ordered.values()), []

@@ -1,0 +1,116 @@
+"""What an indicator is: its definition in words and SQL, its outputs, its limits, its values."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Literal
+
+from dothi.kernel.period import Period
+from dothi.kernel.time import zone
+
+Grain = Literal["hour", "day"]
+Severity = Literal["notice", "warning", "urgent"]
+GRAINS: tuple[Grain, ...] = ("hour", "day")
+SEVERITIES: tuple[Severity, ...] = ("notice", "warning", "urgent")
+SIZES = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One figure of an indicator. `labels`: what whole numbers stand for, where they are names."""
+
+    name: str
+    title: dict[str, str]
+    unit: str
+    decimals: int
+    labels: dict[int, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A limit in force from a date to a date (both included); passed by values above `limit`."""
+
+    output: str
+    limit: float
+    valid_from: date | None
+    valid_to: date | None
+    severity: Severity
+    title: dict[str, str]
+    source: str
+
+    def in_force(self, on: date) -> bool:
+        """Whether it held on that date."""
+        return (self.valid_from is None or self.valid_from <= on) and (
+            self.valid_to is None or on <= self.valid_to
+        )
+
+
+@dataclass(frozen=True)
+class Definition:
+    """An indicator as its file says it. `inputs`: datasets it reads and which parameters of each.
+
+    An output of a period [a, b) rests on what was measured from a − `lookback` to b + `lookahead`.
+    Outputs of hours carry the hour's end as their instant, those of days the day's beginning.
+    """
+
+    name: str
+    pack: str
+    owner: str
+    title: dict[str, str]
+    words: dict[str, str]
+    source: str
+    inputs: dict[str, tuple[str, ...]]
+    key: tuple[str, ...]
+    grain: Grain
+    zone: str
+    lookback: timedelta
+    lookahead: timedelta
+    freshness: timedelta
+    outputs: tuple[Output, ...]
+    thresholds: tuple[Threshold, ...]
+    sql: str
+    sql_line: int
+    path: str
+    text: str
+    formulas: tuple[str, ...] = ()
+    """Kernel functions the SELECT calls, with the version of each."""
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over the file and the versions of the kernel's functions it calls."""
+        return hashlib.sha256("\n".join((self.text, *self.formulas)).encode()).hexdigest()
+
+    def output(self, name: str) -> Output:
+        """The output of that name; KeyError when there is none."""
+        for output in self.outputs:
+            if output.name == name:
+                return output
+        raise KeyError(name)
+
+    @property
+    def size(self) -> timedelta:
+        """The length of a period of this grain."""
+        return SIZES[self.grain]
+
+    def period_at(self, t: datetime) -> Period:
+        """The period of an output's instant."""
+        inside = t - _TICK if self.grain == "hour" else t
+        return Period.containing(self.grain, inside, zone(self.zone))
+
+    def instant_of(self, period: Period) -> datetime:
+        """The instant that outputs of a period carry."""
+        return period.end if self.grain == "hour" else period.start
+
+    def limits(self, output: str, on: date) -> list[Threshold]:
+        """The thresholds of an output in force on a date, lowest first."""
+        found = [t for t in self.thresholds if t.output == output and t.in_force(on)]
+        return sorted(found, key=lambda t: t.limit)
+
+    def exceeded(self, output: str, value: float, on: date) -> tuple[int, Threshold | None]:
+        """How many limits a value of that date passes (0: none), and the highest of them."""
+        passed = [t for t in self.limits(output, on) if value > t.limit]
+        return len(passed), passed[-1] if passed else None

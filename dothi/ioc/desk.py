@@ -1,0 +1,274 @@
+"""What the operations screens know: the environment's state now, the shell's chips and lines.
+
+Everything here is asked for an actor and within what the policy shows them; what is computed is
+kept until a topic rings, keyed by the policy's answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from dothi.identity.model import Actor
+from dothi.identity.policy import Resource, cache_key, decide
+from dothi.identity.predicate import admits
+from dothi.indicators import service as indicators
+from dothi.indicators.service import Indicator, Latest
+from dothi.kernel.errors import NotFound
+from dothi.kernel.i18n import t
+from dothi.kernel.time import utc_now
+from dothi.lake import loads, registry
+from dothi.lake.registry import Dataset, Stream, Thing
+from dothi.lake.service import Lake
+from dothi.packs.province import province, province_bounds
+from dothi.store.database import Database
+from dothi.store.events import Doorbell
+from dothi.store.settings import Settings
+from dothi.web import view as w
+from dothi.web.site import PanelCache, who
+from dothi.work import inbox
+from dothi.work.model import Severity
+
+AIR = "air_quality"
+HOURLY = "vn_aqi_hourly"
+DAILY = "vn_aqi_daily"
+PM25_DAY = "pm25_24h_mean"
+TOPICS = (f"series:{AIR}", f"series:{HOURLY}", f"series:{DAILY}", f"series:{PM25_DAY}")
+ONLINE_BEATS = 6
+"""A station is online while its newest value is at most this many beats of its rhythm old."""
+
+Newest = dict[tuple[int, str], tuple[datetime, float | None, int]]
+
+
+@dataclass(frozen=True)
+class Air:
+    """The air service's state at an instant, as far as an actor may see it."""
+
+    now: datetime
+    dataset: Dataset
+    things: dict[int, Thing]
+    streams: dict[tuple[int, str], Stream]
+    newest: Newest
+    hourly: Indicator
+    aqi: dict[tuple[int, str], Latest]
+    pm25: Indicator
+    day: dict[tuple[int, str], Latest]
+
+    def seen(self, thing_id: int) -> datetime | None:
+        """When the newest value of a station was measured."""
+        times = [at for (thing, _), (at, _, _) in self.newest.items() if thing == thing_id]
+        return max(times, default=None)
+
+    def online(self, thing_id: int) -> bool:
+        """Whether the station sends as its rhythm promises."""
+        seen = self.seen(thing_id)
+        return seen is not None and self.now - seen <= self.patience(thing_id)
+
+    def patience(self, thing_id: int) -> timedelta:
+        """How old a station's newest value may be."""
+        own = self.things[thing_id].properties.get("rhythm")
+        time = self.dataset.contract.time
+        beat = registry.duration(own) if own else (time.rhythm if time else None)
+        return max((beat or timedelta(hours=1)) * ONLINE_BEATS, timedelta(minutes=15))
+
+
+class Desk:
+    """Reads for the screens of one web process."""
+
+    def __init__(
+        self,
+        db: Database,
+        lake: Lake,
+        cache: PanelCache,
+        settings: Settings,
+        bell: Doorbell | None = None,
+    ) -> None:
+        self.db = db
+        self.lake = lake
+        self.cache = cache
+        self._settings = settings
+        self._bell = bell
+
+    @property
+    def province(self) -> str:
+        """The province's name; the demonstration's until an installation gives its own."""
+        return province().name if self._settings.demo else "dothi"
+
+    @property
+    def demo(self) -> bool:
+        """Whether demonstration data is shown."""
+        return self._settings.demo
+
+    def ring(self) -> None:
+        """Say that something was committed."""
+        if self._bell is not None:
+            self._bell.ring()
+
+    def now(self) -> datetime:
+        """The present instant."""
+        return utc_now()
+
+    def definitions(self) -> dict[str, Indicator]:
+        """All indicators by the name of their dataset; kept for a while, since they rarely change."""
+
+        def look() -> dict[str, Indicator]:
+            with self.db.transaction() as conn:
+                return {one.dataset.name: one for one in indicators.indicators(conn)}
+
+        return self.cache.value(("definitions",), (), look, kept_s=30)
+
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north of the map."""
+        return province_bounds()
+
+    def air(self, actor: Actor) -> Air:
+        """The air service now. Raises NotFound where the actor may not see it."""
+        with self.db.transaction() as conn:
+            dataset = self.cache.value(
+                ("dataset", AIR), (), lambda: registry.find(conn, AIR), kept_s=10
+            )
+        decision = decide(actor, "dataset.read", dataset.resource)
+        if not decision.allowed:
+            raise NotFound("identity.not_found")
+        key = ("air", cache_key(decision))
+        return self.cache.value(key, TOPICS, lambda: self._air(dataset, decision))
+
+    def _air(self, dataset: Dataset, decision: Any) -> Air:
+        now = utc_now()
+        with self.db.transaction() as conn:
+            things = {
+                number: thing
+                for number, thing in registry.things(conn, dataset).items()
+                if admits(decision.rows, {"agency_id": thing.agency_id})
+            }
+            streams = {
+                (s.thing_id, s.parameter): s
+                for s in registry.streams(conn, dataset).values()
+                if s.thing_id in things and s.parameter not in decision.hidden
+            }
+            # A station that has never sent anything is not on the screen yet.
+            sending = {thing for thing, _ in streams}
+            things = {number: thing for number, thing in things.items() if number in sending}
+            rows = conn.execute(
+                "SELECT stream_id, t, v, q FROM series_newest WHERE stream_id = ANY (%s)",
+                ([s.id for s in streams.values()],),
+            ).fetchall()
+            hourly = indicators.find(conn, HOURLY)
+            pm25 = indicators.find(conn, PM25_DAY)
+            aqi = indicators.latest(conn, self.lake, hourly, now=now)
+            day = indicators.latest(conn, self.lake, pm25, now=now)
+        names = {s.id: place for place, s in streams.items()}
+        newest = {names[s]: (at, v, q) for s, at, v, q in rows}
+        return Air(
+            now, dataset, things, streams, newest,
+            hourly, {k: x for k, x in aqi.items() if k[0] in things},
+            pm25, {k: x for k, x in day.items() if k[0] in things},
+        )  # fmt: skip
+
+    # -- the shell --------------------------------------------------------------------------------
+
+    def may(self, actor: Actor, what: str) -> bool:
+        """Whether an actor may open a part of the menu or hear a live topic."""
+        if what.startswith("hear:"):
+            topic = what.removeprefix("hear:")
+            if topic.startswith("series:"):
+                return self._may_read(actor, topic.removeprefix("series:"))
+            return {"work": self.sees_work, "loads": self.sees_loads}.get(topic, _never)(actor)
+        return {"work.read": self.sees_work, "load.read": self.sees_loads}.get(what, _never)(actor)
+
+    def _may_read(self, actor: Actor, name: str) -> bool:
+        def look() -> Dataset | None:
+            with self.db.transaction() as conn:
+                found = [d for d in registry.datasets(conn) if d.name == name]
+            return found[0] if found else None
+
+        dataset = self.cache.value(("dataset?", name), (), look, kept_s=30)
+        return dataset is not None and decide(actor, "dataset.read", dataset.resource).allowed
+
+    def sees_work(self, actor: Actor) -> bool:
+        """Whether the list of work items is for them."""
+        return decide(actor, "work.read", Resource("work", agency_column="owner_agency")).allowed
+
+    def sees_loads(self, actor: Actor) -> bool:
+        """Whether the list of loads is for them."""
+        if not actor.signed_in:
+            return False
+        with self.db.transaction() as conn:
+            datasets = self.cache.value("datasets", (), lambda: registry.datasets(conn), kept_s=30)
+        return any(decide(actor, "load.read", loads.resource(d, 0)).allowed for d in datasets)
+
+    def frame(self, actor: Actor, lang: str) -> tuple[tuple[w.Chip, ...], tuple[w.Latest, ...]]:
+        """The header's chips and the footer's lines."""
+        return self.chips(actor, lang), self.latest(actor, lang)
+
+    def chips(self, actor: Actor, lang: str) -> tuple[w.Chip, ...]:
+        """How many work items of each severity are open, how many stations send."""
+        chips: list[w.Chip] = []
+        if self.sees_work(actor):
+            counts = self.counts(actor)
+            for severity in (Severity.CRITICAL, Severity.WARNING, Severity.NOTICE):
+                name = severity.name.lower()
+                if count := counts.by_severity.get(severity, 0):
+                    text = t(f"ioc.chip_{name}", lang)
+                    chips.append(w.Chip(_level(name), str(count), text, f"/work?severity={name}"))
+        try:
+            air = self.air(actor)
+        except NotFound:
+            return tuple(chips)
+        if air.things:
+            online = sum(air.online(thing) for thing in air.things)
+            level = "ok" if online == len(air.things) else "unknown"
+            chips.append(w.Chip(level, f"{online}/{len(air.things)}", t("ioc.chip_online", lang)))
+        return tuple(chips)
+
+    def counts(self, actor: Actor) -> inbox.Counts:
+        """How many work items are open for an actor."""
+
+        def look() -> inbox.Counts:
+            with self.db.transaction() as conn:
+                return inbox.counts(conn, actor)
+
+        return self.cache.value(("counts", who(actor)), ("work",), look, kept_s=10)
+
+    def latest(self, actor: Actor, lang: str) -> tuple[w.Latest, ...]:
+        """The newest things that happened, of those the actor may know."""
+
+        def look() -> tuple[w.Latest, ...]:
+            lines: list[w.Latest] = []
+            with self.db.transaction() as conn:
+                if self.sees_work(actor):
+                    newest = inbox.inbox(conn, actor, limit=30).items
+                    for item in sorted(newest, key=lambda i: i.opened_at, reverse=True)[:4]:
+                        text = t("ioc.latest_work", lang, code=item.code, title=item.title[lang])
+                        lines.append(w.Latest(item.opened_at, text))
+                if self.sees_loads(actor):
+                    for load in loads.page(conn, actor, limit=3):
+                        name = load.file_name or load.door
+                        text = t("ioc.latest_load", lang, file=name, rows=load.rows_in)
+                        lines.append(w.Latest(load.at, text))
+            try:
+                air = self.air(actor)
+            except NotFound:
+                return tuple(sorted(lines, key=lambda line: line.at, reverse=True))
+            seen = sorted(
+                ((at, thing) for thing in air.things if (at := air.seen(thing))), reverse=True
+            )
+            for at, thing in seen[:3]:
+                text = t("ioc.latest_station", lang, name=air.things[thing].title(lang))
+                lines.append(w.Latest(at, text))
+            return tuple(sorted(lines, key=lambda line: line.at, reverse=True))
+
+        key = ("latest", who(actor), lang)
+        return self.cache.value(key, (*TOPICS, "work", "loads"), look, kept_s=30)
+
+
+def _never(_actor: Actor) -> bool:
+    return False
+
+
+def _level(name: str) -> w.Level:
+    levels: dict[str, w.Level] = {
+        "notice": "notice", "warning": "warning", "critical": "critical",
+    }  # fmt: skip
+    return levels.get(name, "unknown")

@@ -1,0 +1,141 @@
+"""The answer to "Số này lấy từ đâu?": definition, rows, loads and files behind one figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dothi.identity.model import Actor
+from dothi.identity.policy import decide, require
+from dothi.indicators.explain import Explanation, explain
+from dothi.ioc import view as v
+from dothi.ioc.desk import Desk
+from dothi.ioc.environment import aqi_class, attention
+from dothi.kernel.errors import NotFound
+from dothi.kernel.i18n import date, datetime_, number, t
+from dothi.kernel.period import Period
+from dothi.kernel.time import VN
+from dothi.lake import loads
+from dothi.lake.model import Quality
+from dothi.web.view import Status
+
+MOST_ROWS = 400
+
+
+def explained(
+    desk: Desk, actor: Actor, lang: str, indicator: str, thing_id: int, period: str
+) -> v.ExplainView:
+    """What stands behind an indicator's figures of a station and period.
+
+    Raises NotFound for a figure that is not there or not for this actor.
+    """
+    found = explain(desk.lake, indicator, thing_id, Period.parse(period, VN))
+    require(actor, "dataset.read", found.indicator.dataset.resource)
+    if thing_id not in desk.air(actor).things:
+        raise NotFound("identity.not_found")
+    definition = found.indicator.definition
+    output = definition.outputs[0]
+    value = found.values.get(output.name)
+    level, limit = definition.exceeded(output.name, value or 0.0, found.period.first_day)
+    status = None
+    if found.limits.get(output.name):
+        text = limit.title[lang] if limit else t("ioc.within_limits", lang)
+        status = Status("warning" if level else "ok", text)
+    if output.name == "aqi" and (kind := aqi_class(value)):
+        status = Status(attention(kind), t(f"aqi.{kind}", lang))
+    return v.ExplainView(
+        title=t("ioc.chart_of", lang, what=output.title[lang], place=found.thing.title(lang)),
+        value=number(value, lang, output.decimals),
+        unit="" if output.unit == "1" else output.unit,
+        period=_when(found, lang),
+        status=status,
+        words=definition.words[lang],
+        inputs=_inputs(found, lang),
+        loads=_loads(actor, found, lang),
+        quality=_quality(found, lang),
+        legal=definition.source,
+        sql=definition.sql.strip(),
+        computed_at=found.computed_at,
+        version=str(found.indicator.version),
+    )
+
+
+def _when(found: Explanation, lang: str) -> str:
+    """The period in words; an hour by its end, as Decision 1459 names it."""
+    if found.period.grain != "hour":
+        return found.period.label(lang)
+    end = found.period.end.astimezone(VN)
+    last = found.period.start.astimezone(VN)
+    return f"{t('ioc.hour_of', lang, at=f'{end:%H:%M}')}, {date(last, lang)}"
+
+
+def _inputs(found: Explanation, lang: str) -> v.Table:
+    rows = []
+    for row in found.rows[:MOST_ROWS]:
+        spec = row.dataset.contract.parameter(row.parameter)
+        rows.append(
+            (
+                datetime_(row.t, lang),
+                spec.title[lang],
+                f"{number(row.value, lang, spec.decimals)} {spec.unit}",
+                t(f"lake.quality_{int(row.quality)}", lang),
+                t("common.yes" if row.entered else "common.no", lang),
+                str(row.load_id),
+                str(row.row_no),
+            )
+        )
+    columns = ("time", "what", "value", "quality", "used", "load", "row")
+    return v.Table(
+        tuple(t(f"ioc.input_{name}", lang) for name in columns),
+        tuple(rows),
+        numeric=(2, 5, 6),
+        total=len(found.rows),
+    )
+
+
+def _quality(found: Explanation, lang: str) -> tuple[v.Fact, ...]:
+    """The intermediate figures, so that a person can compute the value again by hand."""
+    facts = []
+    definition = found.indicator.definition
+    for output in definition.outputs[1:]:
+        value = found.values.get(output.name)
+        if value is None:
+            continue
+        shown = output.labels.get(int(value), {}).get(lang) or number(value, lang, output.decimals)
+        facts.append(v.Fact(output.title[lang], shown))
+    if found.again != found.values:
+        facts.append(v.Fact(t("ioc.explain_behind", lang), t("ioc.explain_soon", lang)))
+    counts: dict[Quality, int] = {}
+    for row in found.rows:
+        counts[row.quality] = counts.get(row.quality, 0) + 1
+    facts += [
+        v.Fact(t(f"lake.quality_{int(q)}", lang), number(count, lang))
+        for q, count in sorted(counts.items())
+    ]
+    return tuple(facts)
+
+
+def _loads(actor: Actor, found: Explanation, lang: str) -> tuple[v.LoadRef, ...]:
+    by_load: dict[int, list[Any]] = {}
+    for row in found.rows:
+        by_load.setdefault(row.load_id, []).append(row)
+    dataset = found.rows[0].dataset if found.rows else None
+    may = dataset is not None and decide(actor, "load.read", loads.resource(dataset, 0)).allowed
+    refs = []
+    for load_id, facts in sorted(found.loads.items(), reverse=True):
+        rows = sorted(r.row_no for r in by_load[load_id])
+        text = (
+            t("ioc.one_row", lang, row=rows[0])
+            if len(rows) == 1
+            else t("ioc.some_rows", lang, count=len(rows), first=rows[0], last=rows[-1])
+        )
+        refs.append(
+            v.LoadRef(
+                file=facts.file_name or t("ioc.load_number", lang, id=load_id),
+                sha256=facts.file_sha256 or "—",
+                rows=text,
+                at=facts.at,
+                url=f"/loads/{load_id}" if may else None,
+                via=t(f"ioc.door_{facts.door}", lang),
+            )
+        )
+    return tuple(refs[:100])

@@ -1,0 +1,308 @@
+"""The operations screens' addresses: the environment service, work items, loads."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from litestar import MediaType, Request, Response, get, post
+from litestar.enums import RequestEncodingType
+from litestar.params import Body
+from litestar.params import Parameter as RequestParameter
+
+from dothi.identity.model import Actor
+from dothi.identity.policy import Resource, require
+from dothi.ioc import environment, explain_view, loads_view, work_view
+from dothi.ioc import view as v
+from dothi.ioc.desk import TOPICS, Desk
+from dothi.ioc.environment import BASE
+from dothi.kernel.errors import Invalid, NotFound
+from dothi.kernel.i18n import t
+from dothi.lake.api import undo as undo_for
+from dothi.lake.loads import decide_conflict
+from dothi.lake.service import Lake
+from dothi.packs.province import province_geojson
+from dothi.web.access import lang_of
+from dothi.web.site import CHIP_TOPICS, Site, see_other, tagged
+from dothi.web.view import ChipsView, LatestView, Shell
+from dothi.work import inbox
+from dothi.work.inbox import Filters
+from dothi.work.model import Move, Severity, State
+from dothi.work.service import move as move_item
+
+MENU = (
+    ("web.nav_environment", BASE, "air", None),
+    ("web.nav_work", "/work", "work", "work.read"),
+    ("web.nav_data", "/loads", "data", "load.read"),
+)
+Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+Page = Response[str]
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+@get("/", opt={"access": None})
+async def home() -> Any:
+    """The first page there is so far: the environment service."""
+    return see_other(BASE)
+
+
+# -- the environment service ----------------------------------------------------------------------
+
+
+@get(BASE, opt={"access": "dataset.read", "packed": True}, sync_to_thread=True)
+def service(
+    request: Request[Any, Any, Any], actor: Actor, site: Site, desk: Desk, stream: int | None = None
+) -> Response[Any]:
+    """The page of the environment service."""
+    lang = lang_of(request)
+
+    def make() -> tuple[Shell, v.ServiceView]:
+        shell = site.shell(request, t("ioc.environment", lang), BASE)
+        return shell, v.ServiceView(
+            tiles=environment.tiles(desk, actor, lang),
+            stations=environment.stations(desk, actor, lang),
+            map=environment.ground(desk, actor, lang),
+            chart=environment.chart(desk, actor, lang, stream),
+            quality=environment.quality(desk, actor, lang),
+            work=environment.work(desk, actor, lang),
+        )
+
+    return site.kept_page(request, "service.html", (*TOPICS, "work", "loads"), make)
+
+
+@get(f"{BASE}/{{panel:str}}", opt={"access": "dataset.read"}, sync_to_thread=True)
+def panel(
+    request: Request[Any, Any, Any],
+    panel: str,
+    actor: Actor,
+    site: Site,
+    desk: Desk,
+    stream: int | None = None,
+    indicator: str = "",
+    thing: int = 0,
+    period: str = "",
+) -> Any:
+    """One panel alone, for live refreshing; and the answer to where a number comes from."""
+    lang = lang_of(request)
+    if panel == "chart":
+        view: object = environment.chart(desk, actor, lang, stream)
+    elif panel == "explain":
+        desk.air(actor)
+        view = explain_view.explained(desk, actor, lang, indicator, thing, period)
+        if "hx-request" not in request.headers:
+            shell = site.shell(request, view.title, BASE)
+            return site.page(request, "explain.html", shell, view)
+    else:
+        make = {
+            "tiles": environment.tiles,
+            "stations": environment.stations,
+            "quality": environment.quality,
+            "work": environment.work,
+        }.get(panel)
+        if make is None:
+            raise NotFound("web.no_page")
+        view = make(desk, actor, lang)
+    if "hx-request" not in request.headers:
+        return see_other(f"{BASE}?stream={stream}#{panel}" if stream else f"{BASE}#{panel}")
+    return site.fragment(request, f"service/{panel}.html", view)
+
+
+@get(f"{BASE}/base.geojson", opt={"access": "dataset.read"}, sync_to_thread=True)
+def base_map(desk: Desk) -> Response[bytes]:
+    """The map's ground: the demonstration province, or nothing until units are loaded."""
+    empty = b'{"type":"FeatureCollection","features":[]}'
+    body = province_geojson() if desk.demo else empty
+    return Response(
+        body, media_type="application/geo+json", headers={"cache-control": "public, max-age=3600"}
+    )
+
+
+@get("/api/v1/streams/{stream_id:int}/chart", opt={"access": "dataset.read"}, sync_to_thread=True)
+def stream_chart(
+    request: Request[Any, Any, Any],
+    stream_id: int,
+    actor: Actor,
+    desk: Desk,
+    span: str | None = None,
+    start: Annotated[float | None, RequestParameter(query="from")] = None,
+    end: Annotated[float | None, RequestParameter(query="to")] = None,
+    width: Annotated[int, RequestParameter(ge=10, le=8000)] = 1400,
+) -> dict[str, Any]:
+    """A stream over any span, cut into buckets with minimum, maximum and mean."""
+    return environment.chart_data(
+        desk, actor, lang_of(request), stream_id,
+        span=span, start=_instant(start), end=_instant(end), width=width,
+    )  # fmt: skip
+
+
+def _instant(seconds: float | None) -> datetime | None:
+    if seconds is None:
+        return None
+    try:
+        return max(datetime.fromtimestamp(seconds, UTC), EARLIEST)
+    except (OverflowError, ValueError, OSError) as error:
+        raise Invalid("ioc.bad_span") from error
+
+
+@get("/latest", opt={"access": None}, sync_to_thread=True)
+def latest(request: Request[Any, Any, Any], actor: Actor, site: Site, desk: Desk) -> Page:
+    """The footer's lines."""
+    lang = lang_of(request)
+    view = LatestView("/latest", ("work", "loads"), desk.latest(actor, lang))
+    return site.fragment(request, "latest.html", view)
+
+
+@get("/chips", opt={"access": None}, sync_to_thread=True)
+def chips(request: Request[Any, Any, Any], actor: Actor, site: Site, desk: Desk) -> Page:
+    """The header's counts."""
+    lang = lang_of(request)
+    view = ChipsView(desk.chips(actor, lang), "/chips", CHIP_TOPICS)
+    return site.fragment(request, "chips.html", view)
+
+
+# -- work items -----------------------------------------------------------------------------------
+
+
+@get("/work", opt={"access": "work.read"}, sync_to_thread=True)
+def work_list(
+    request: Request[Any, Any, Any],
+    actor: Actor,
+    site: Site,
+    desk: Desk,
+    severity: str = "",
+    standing: Annotated[str, RequestParameter(query="state")] = "",
+    after: str | None = None,
+) -> Page:
+    """The open work items that this person may see."""
+    lang = lang_of(request)
+    require(actor, "work.read", Resource("work", agency_column="owner_agency"))
+    severities = {s for s in Severity if s.name.lower() == severity}
+    states = {s for s in State if s == standing and s in work_view.OPEN}
+    filters = Filters(severities=frozenset(severities), states=frozenset(states))
+    with desk.db.transaction() as conn:
+        found = inbox.inbox(conn, actor, filters, after=after)
+        counts = inbox.counts(conn, actor, filters)
+    view = v.WorkListView(
+        url=f"/work?severity={severity}&state={standing}",
+        topics=("work",),
+        rows=work_view.rows_of(actor, found.items, desk.now(), lang),
+        total=counts.total,
+        states=work_view.state_choices(standing, severity, lang),
+        next_url=f"/work?severity={severity}&state={standing}&after={found.after}"
+        if found.after
+        else None,
+    )
+    if "hx-request" in request.headers:
+        return tagged(request, site.pages.render("work_rows.html", lang, view=view))
+    return site.page(
+        request, "work_list.html", site.shell(request, t("ioc.work", lang), "/work"), view
+    )
+
+
+@get("/work/{code:str}", opt={"access": "work.read"}, sync_to_thread=True)
+def work_page(
+    request: Request[Any, Any, Any], code: str, actor: Actor, site: Site, desk: Desk
+) -> Page:
+    """One work item."""
+    lang = lang_of(request)
+    with desk.db.transaction() as conn:
+        full = inbox.item(conn, actor, code)
+    view = work_view.page_of(actor, full, desk.now(), lang)
+    if "hx-request" in request.headers:
+        return tagged(request, site.pages.render("work_item.html", lang, view=view))
+    return site.page(request, "work.html", site.shell(request, code, "/work"), view)
+
+
+@post(
+    "/work/{code:str}/{what:str}",
+    opt={"access": "work.handle"},
+    status_code=303,
+    sync_to_thread=True,
+)
+def work_move(
+    request: Request[Any, Any, Any],
+    code: str,
+    what: str,
+    version: int,
+    data: Form,
+    actor: Actor,
+    desk: Desk,
+) -> Any:
+    """Do something with a work item."""
+    if what not in {m.value for m in work_view.OFFERED}:
+        raise NotFound("web.no_page")
+    with desk.db.transaction() as conn:
+        move_item(conn, actor, code, Move(what), version=version, note=data.get("reason", ""))
+    desk.ring()
+    return _done(request, f"/work/{code}", "moved")
+
+
+def _done(request: Request[Any, Any, Any], path: str, what: str) -> Any:
+    """After a form: nothing for a script, which hears the ring; the page again for others."""
+    if "hx-request" in request.headers:
+        return Response("", status_code=204, media_type=MediaType.HTML)
+    return see_other(f"{path}?done={what}")
+
+
+# -- loads ----------------------------------------------------------------------------------------
+
+
+@get("/loads", opt={"access": "load.read"}, sync_to_thread=True)
+def loads_list(
+    request: Request[Any, Any, Any],
+    actor: Actor,
+    site: Site,
+    desk: Desk,
+    before: int | None = None,
+    dataset: str | None = None,
+) -> Page:
+    """What people and files brought."""
+    lang = lang_of(request)
+    view = loads_view.page(desk, actor, lang, before, dataset)
+    if "hx-request" in request.headers:
+        return tagged(request, site.pages.render("loads_rows.html", lang, view=view))
+    shell = site.shell(request, t("ioc.loads", lang), "/loads")
+    return site.page(request, "loads.html", shell, view)
+
+
+@get("/loads/{load_id:int}", opt={"access": "load.read"}, sync_to_thread=True)
+def load_page(
+    request: Request[Any, Any, Any], load_id: int, actor: Actor, site: Site, desk: Desk
+) -> Page:
+    """One load with its quality report."""
+    lang = lang_of(request)
+    view = loads_view.one(desk, actor, lang, load_id)
+    shell = site.shell(request, view.row.file, "/loads")
+    return site.page(request, "load.html", shell, view)
+
+
+@post(
+    "/loads/{load_id:int}/undo",
+    opt={"access": "dataset.undo"},
+    status_code=303,
+    sync_to_thread=True,
+)
+def load_undo(request: Request[Any, Any, Any], load_id: int, actor: Actor, lake: Lake) -> Any:
+    """Take a load out."""
+    undo_for(lake, actor, load_id)
+    return _done(request, f"/loads/{load_id}", "undone")
+
+
+@post(
+    "/conflicts/{conflict_id:int}/{row:int}",
+    opt={"access": "conflict.decide"},
+    status_code=303,
+    sync_to_thread=True,
+)
+def conflict(
+    request: Request[Any, Any, Any], conflict_id: int, row: int, actor: Actor, lake: Lake
+) -> Any:
+    """Keep one of two contradicting values; row 0: none of them."""
+    decide_conflict(lake, actor, conflict_id, row or None)
+    return _done(request, f"{BASE}", "decided")
+
+
+handlers = [
+    home, service, panel, base_map, stream_chart, latest, chips, work_list, work_page, work_move,
+    loads_list, load_page, load_undo, conflict,
+]  # fmt: skip

@@ -1,0 +1,187 @@
+"""The lake: closed days and bulk loads as Parquet under DuckLake, its catalogue in our PostgreSQL.
+
+What makes head and body one store: DuckLake's own catalogue connection takes our SQL too
+(`postgres_query`, `postgres_execute`), so the rows that move, their deletion from the head and
+the bookkeeping are one PostgreSQL transaction, and a reader sees head and body at one snapshot.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+from psycopg.conninfo import make_conninfo
+
+from dothi.kernel.errors import Unavailable
+from dothi.store.database import Database
+
+CATALOGUE = "__ducklake_metadata_lake"
+METADATA_SCHEMA = "dothi_lake"
+EXTENSIONS = ("ducklake", "postgres_scanner", "icu")
+KEEP_SNAPSHOTS = timedelta(days=2)
+KEEP_FILES = timedelta(hours=2)
+"""A file that no snapshot needs any more stays this long, for readers that hold it open."""
+
+log = logging.getLogger(__name__)
+
+
+class Body:
+    """One process's way to the lake. Threads share it; each use takes a cursor of its own."""
+
+    def __init__(
+        self, db: Database, folder: Path, *, threads: int = 2, memory: str = "1GB"
+    ) -> None:
+        self._db = db
+        self._folder = folder
+        self._threads = threads
+        self._memory = memory
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor inside one transaction: every read sees head and body at one instant.
+
+        Raises Unavailable when PostgreSQL is away; the next call connects again.
+        """
+        with self._transaction() as cursor:
+            yield cursor
+
+    @contextmanager
+    def writing(self, *, locked: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor inside a transaction that may change the lake; commits at the end.
+
+        Only one writer on all machines: it holds a session lock in PostgreSQL. `locked`: the
+        caller is inside `writer_lock` already.
+        """
+        with nullcontext() if locked else self.writer_lock(), self._transaction() as cursor:
+            yield cursor
+
+    @contextmanager
+    def writer_lock(self) -> Iterator[None]:
+        """Hold the right to write to the lake; waits for the writer before."""
+        with self._db.connect() as conn:
+            conn.execute("SELECT pg_advisory_lock(hashtext('dothi lake writer'))")
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor = self._cursor()
+        try:
+            cursor.execute("BEGIN")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+        except duckdb.Error as error:
+            if _lost_connection(error):
+                self.reset()
+                raise Unavailable("store.database_down", retry_after_s=1) from error
+            raise
+        finally:
+            cursor.close()
+
+    def maintain(self) -> dict[str, int]:
+        """Merge small neighbouring files, forget old snapshots, delete files nobody needs.
+
+        Returns how many files were merged away and deleted. Killed in the middle it leaves the
+        lake as it was before or after a step.
+        """
+        with self.writer_lock():
+            cursor = self._cursor()
+            try:
+                merged = cursor.execute("CALL ducklake_merge_adjacent_files('lake')").fetchall()
+                cursor.execute(
+                    "CALL ducklake_expire_snapshots('lake', older_than => now() - $1::interval)",
+                    [KEEP_SNAPSHOTS],
+                )
+                gone = cursor.execute(
+                    "CALL ducklake_cleanup_old_files('lake', older_than => now() - $1::interval)",
+                    [KEEP_FILES],
+                ).fetchall()
+                return {"merged": len(merged), "deleted": len(gone)}
+            finally:
+                cursor.close()
+
+    def reset(self) -> None:
+        """Forget the engine and its connections; the next use makes new ones."""
+        with self._lock:
+            if self._root is not None:
+                with suppress(duckdb.Error):
+                    self._root.close()
+            self._root = None
+
+    close = reset
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._root is None:
+                self._root = self._open()
+            return self._root.cursor()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        root = engine(self._threads, self._memory)
+        conninfo = make_conninfo(self._db.url, application_name=f"dothi {self._db.name} lake")
+        quoted = conninfo.replace("'", "''")
+        folder = str(self._folder).replace("'", "''")
+        try:
+            root.execute(
+                f"ATTACH 'ducklake:postgres:{quoted}' AS lake (DATA_PATH '{folder}', "
+                f"METADATA_SCHEMA '{METADATA_SCHEMA}', DATA_INLINING_ROW_LIMIT 0, "
+                "OVERRIDE_DATA_PATH true)"
+            )
+        except duckdb.Error as error:
+            root.close()
+            raise Unavailable("store.database_down", retry_after_s=1) from error
+        return root
+
+
+def engine(threads: int, memory: str) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of ours: extensions from pinned wheels only, nothing fetched, UTC."""
+    root = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "threads": str(threads),
+            "memory_limit": memory,
+        }
+    )
+    for name in EXTENSIONS:
+        root.execute(f"LOAD '{extension_path(name)}'")
+    root.execute(
+        "SET TimeZone = 'UTC'; SET ducklake_max_retry_count = 100; "
+        "SET preserve_insertion_order = false; SET enable_progress_bar = false"
+    )
+    return root
+
+
+def extension_path(name: str) -> str:
+    """Where an extension's wheel has put it. Raises ModuleNotFoundError when it is missing."""
+    spec = find_spec(f"duckdb_extension_{name}")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"duckdb-extension-{name.replace('_', '-')} is not installed")
+    files = list(Path(spec.origin).parent.rglob(f"{name}.duckdb_extension"))
+    return str(files[0]).replace("'", "''")
+
+
+def _lost_connection(error: duckdb.Error) -> bool:
+    text = str(error).lower()
+    return any(
+        sign in text
+        for sign in (
+            "server closed the connection", "connection to server", "terminating connection",
+            "no connection to the server", "could not connect", "unable to connect",
+            "connection refused", "ssl syscall error", "the database system is",
+            "connection has been closed", "failed to fetch", "connection not open",
+            'failed to execute query "rollback"',
+        )
+    )  # fmt: skip

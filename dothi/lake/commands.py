@@ -1,0 +1,93 @@
+"""`dothi load FILE --dataset NAME`: a file into a dataset, with its findings on the screen."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from pathlib import Path
+
+from dothi.kernel.errors import Invalid
+from dothi.kernel.i18n import t
+from dothi.store.ballast import Ballast
+from dothi.store.home import Home
+from dothi.store.runner import application_url
+from dothi.store.settings import Settings, language
+
+NICENESS = 10
+"""Loading gives way to the people who look at screens meanwhile."""
+
+
+def arguments_load(parser: argparse.ArgumentParser) -> None:
+    lang = language(os.environ)
+    parser.add_argument("file", metavar="FILE", help=t("lake.option_file", lang))
+    parser.add_argument(
+        "--dataset", metavar="NAME", required=True, help=t("lake.option_dataset", lang)
+    )
+
+
+def run_load(args: argparse.Namespace, settings: Settings) -> int:
+    """Load a file; 0 when it is stored (or was before), 1 with its faults when it is refused."""
+    lang = settings.lang
+    path = Path(args.file)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise Invalid("lake.no_such_file", name=args.file, problem=error.strerror or "") from error
+    url = settings.database_url or application_url(Home(settings.home))
+    os.nice(NICENESS)
+
+    from dothi.lake import registry
+    from dothi.lake.loading import FileStore, load_file
+    from dothi.lake.service import Lake
+    from dothi.store.database import Database
+    from dothi.store.events import Doorbell
+
+    ballast = Ballast(
+        settings.home, reserve_bytes=settings.reserve_bytes, ballast_bytes=settings.ballast_bytes
+    )
+    db = Database(url, name="load", max_size=4)
+    bell = Doorbell(db)
+    lake = Lake(db, settings.home / "lake", bell=bell, may_write=ballast.writes_allowed)
+    try:
+        with db.transaction() as conn:
+            dataset = registry.find(conn, args.dataset)
+        if dataset.contract.kind != "series":
+            raise Invalid("lake.not_series", name=args.dataset)
+        done = load_file(
+            lake,
+            FileStore(settings.home / "files"),
+            dataset,
+            path,
+            actor=f"shell:{getpass.getuser()}",
+            say=lambda step: print(t(f"lake.step_{step}", lang), file=sys.stderr),
+        )
+    except Invalid as error:
+        print(error.text(lang), file=sys.stderr)
+        for fault in error.faults[:50]:
+            print(
+                t("lake.said_fault", lang, where=fault.where, what=fault.text(lang)),
+                file=sys.stderr,
+            )
+        return 1
+    finally:
+        lake.close()
+        bell.close()
+        db.close()
+    outcome = done.outcome
+    if outcome.replay:
+        print(t("lake.said_replay", lang, id=outcome.load_id))
+    else:
+        print(
+            t(
+                "lake.said_loaded", lang, id=outcome.load_id, rows=done.report.get("rows", 0),
+                new=outcome.new, changed=outcome.changed, same=outcome.same,
+            )
+        )  # fmt: skip
+    for finding in done.report.get("findings", []):
+        what = t(f"lake.finding_{finding['kind']}", lang)
+        if "marked_valid" in finding:
+            what += "; " + t("lake.outside_note", lang, count=finding["marked_valid"])
+        print(t("lake.said_finding", lang, count=finding["count"], what=what))
+    return 0

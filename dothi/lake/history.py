@@ -1,0 +1,304 @@
+"""What moves rows between head and body: the day's close, bulk commits, undoing a load.
+
+Every function works inside one `Body.writing` transaction, so that rows, their deletion from the
+head, the load's state and the event commit together. PostgreSQL text is built from our own
+names and from literals that psycopg quotes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+from psycopg import sql
+
+from dothi.lake import head
+from dothi.lake.body import CATALOGUE
+from dothi.lake.layout import Layout
+from dothi.lake.model import Quality, Span
+from dothi.store.database import SCHEMA, own_sql
+
+WITHDRAWN = int(Quality.WITHDRAWN)
+
+
+@dataclass
+class Moved:
+    """What a bulk commit did to the body, and the newest value of each stream it brought."""
+
+    new: int = 0
+    changed: int = 0
+    same: int = 0
+    removed: int = 0
+
+
+def postgres(cursor: duckdb.DuckDBPyConnection, text: str, **values: Any) -> None:
+    """Run SQL in the PostgreSQL transaction that the lake's catalogue commits in."""
+    made = sql.SQL(own_sql(f"SET LOCAL search_path TO {SCHEMA}; {text}")).format(
+        **{name: sql.Literal(value) for name, value in values.items()}
+    )
+    cursor.execute("CALL postgres_execute(?, ?)", [CATALOGUE, made.as_string(None)])
+
+
+def from_postgres(cursor: duckdb.DuckDBPyConnection, query: str, into: str) -> int:
+    """Read a PostgreSQL query at the transaction's snapshot into a temporary table; its size."""
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE {into} AS SELECT * FROM postgres_query(?, ?)",
+        [CATALOGUE, query],
+    )
+    return _count(cursor, into)
+
+
+def move_head(cursor: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> int:
+    """Move head rows and their older versions into the body; the number of current rows moved.
+
+    `where` is PostgreSQL, ours alone. Of the head's and the body's version of a key the one with
+    the higher load stays current.
+    """
+    moved = from_postgres(cursor, layout.from_head(where), "moving")
+    older = from_postgres(cursor, layout.from_head(where, past=True), "moving_past")
+    if moved + older == 0:
+        return 0
+    for statement in layout.create():
+        cursor.execute(statement)
+    met = from_duckdb(
+        cursor,
+        f"""SELECT {layout.columns_of("b")}, b.{layout.load} > m.{layout.load} AS stays
+            FROM {layout.table} b JOIN moving m ON {layout.same_key("b", "m")}""",
+        "met",
+    )
+    if met:
+        _to_past(cursor, layout, "met WHERE NOT stays")
+        cursor.execute("DELETE FROM met WHERE stays")
+        _delete(cursor, layout.table, layout, "met")
+    # What a higher load in the body beats, and tombstones, join the other versions.
+    beaten = f"EXISTS (SELECT 1 FROM {layout.table} b WHERE {layout.same_key('b', 'm')})"
+    ends = f"m.{layout.quality} = {WITHDRAWN}"
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE tops AS SELECT m.*, {ends} OR "
+        f"{beaten if met else 'false'} AS aside FROM moving m"
+    )
+    _to_past(cursor, layout, "moving_past")
+    _to_past(cursor, layout, "tops WHERE aside")
+    cursor.execute(
+        f"INSERT INTO {layout.table} ({layout.names}) SELECT {layout.names} FROM tops "
+        f"WHERE NOT aside ORDER BY {layout.list(layout.key)}"
+    )
+    # Before the rows leave the head: a late commit that holds the dataset's row meets them in one
+    # of the two.
+    _extend_body(cursor, layout, "moving")
+    for table in (layout.shape.past, layout.shape.head):
+        postgres(cursor, f"DELETE FROM {table} WHERE {layout.mine()} AND {where}")
+    return moved
+
+
+def _to_past(cursor: duckdb.DuckDBPyConnection, layout: Layout, source: str) -> None:
+    cursor.execute(
+        f"INSERT INTO {layout.past} ({layout.names}) SELECT {layout.names} FROM {source}"
+    )
+
+
+def _extend_body(cursor: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> None:
+    # A record may be touched at any time: all keys of earlier loads may stand in the body.
+    newest = "max(t)" if "t" in layout.key else "now()"
+    row = cursor.execute(f"SELECT {newest} FROM {table}").fetchone()
+    if row and row[0] is not None:
+        postgres(
+            cursor,
+            # Also where nothing changes: it takes the row's lock.
+            "UPDATE dataset SET body_until = greatest(body_until, {until}::timestamptz) "
+            "WHERE id = {id}",
+            until=row[0],
+            id=layout.dataset_id,
+        )
+
+
+def bulk(
+    cursor: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    staged: str,
+    load_id: int,
+    *,
+    confirm: bool,
+    replaces: Sequence[Span] = (),
+    ordered: bool = False,
+) -> Moved:
+    """Commit many typed rows straight into the body.
+
+    `staged` is a DuckDB relation with the body's columns without the load's, `ordered` when it
+    stands in key order. Head rows of the
+    same stretch move into the body first, so that versions stay in one chain.
+    """
+    for statement in layout.create():
+        cursor.execute(statement)
+    _move_overlap(cursor, layout, staged, replaces)
+    key = layout.list(layout.key)
+    data = tuple(n for n, _ in layout.columns if n != layout.load)
+    moved = Moved()
+    old = 0
+    if _overlaps(cursor, layout, staged):
+        old = from_duckdb(
+            cursor,
+            f"SELECT {layout.columns_of('b')}, ({layout.differs('b', 's')}) AS changed "
+            f"FROM {layout.table} b JOIN {staged} s ON {layout.same_key('b', 's')}",
+            "old",
+        )
+    total = _count(cursor, staged)
+    if old:
+        row = cursor.execute("SELECT count(*) FILTER (WHERE changed) FROM old").fetchone()
+        moved.changed = row[0] if row else 0
+        moved.same = old - moved.changed
+        if not confirm:
+            cursor.execute("DELETE FROM old WHERE NOT changed")
+        _to_past(cursor, layout, "old")
+        _delete(cursor, layout.table, layout, "old")
+    moved.new = total - old
+    kept = (
+        ""
+        if confirm or not moved.same
+        else f"WHERE NOT EXISTS (SELECT 1 FROM {layout.table} b WHERE {layout.same_key('b', 's')})"
+    )
+    order = "" if ordered else f"ORDER BY {key}"
+    cursor.execute(
+        f"INSERT INTO {layout.table} ({layout.list(data)}, {layout.load}) "
+        f"SELECT {layout.list(data)}, {load_id:d} FROM {staged} s {kept} {order}"
+    )
+    if replaces:
+        moved.removed = _withdraw(cursor, layout, staged, load_id, replaces)
+    _extend_body(cursor, layout, staged)
+    return moved
+
+
+def _overlaps(cursor: duckdb.DuckDBPyConnection, layout: Layout, staged: str) -> bool:
+    """Whether the body may hold keys of the batch: looked up in file statistics first."""
+    if "t" not in layout.key:
+        return _count(cursor, layout.table) > 0
+    row = cursor.execute(
+        f"""SELECT EXISTS (SELECT 1 FROM {layout.table}
+            WHERE t BETWEEN (SELECT min(t) FROM {staged}) AND (SELECT max(t) FROM {staged}))"""
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _move_overlap(
+    cursor: duckdb.DuckDBPyConnection, layout: Layout, staged: str, replaces: Sequence[Span]
+) -> None:
+    if "t" not in layout.key:
+        move_head(cursor, layout, "true")
+        return
+    row = cursor.execute(f"SELECT min(t), max(t) FROM {staged}").fetchone()
+    ends = [t for t in row or () if t is not None]
+    ends += [end for span in replaces for end in (span.start, span.end)]
+    if ends:
+        move_head(cursor, layout, f"t BETWEEN {literal(min(ends))} AND {literal(max(ends))}")
+
+
+def _withdraw(
+    cursor: duckdb.DuckDBPyConnection, layout: Layout, staged: str, load_id: int,
+    replaces: Sequence[Span],
+) -> int:  # fmt: skip
+    cursor.execute(
+        "CREATE OR REPLACE TEMP TABLE spans (stream_id INTEGER, a TIMESTAMPTZ, b TIMESTAMPTZ)"
+    )
+    cursor.executemany(
+        "INSERT INTO spans VALUES (?, ?, ?)", [[s.stream_id, s.start, s.end] for s in replaces]
+    )
+    gone = from_duckdb(
+        cursor,
+        f"""SELECT DISTINCT b.* FROM {layout.table} b JOIN spans s
+            ON b.stream_id = s.stream_id AND b.t BETWEEN s.a AND s.b
+            WHERE NOT EXISTS (SELECT 1 FROM {staged} n WHERE {layout.same_key("n", "b")})""",
+        "old",
+    )
+    if gone:
+        _to_past(cursor, layout, "old")
+        _delete(cursor, layout.table, layout, "old")
+        cursor.execute(
+            f"INSERT INTO {layout.past} (stream_id, row_no, t, v, load_id, q) "
+            f"SELECT stream_id, 0, t, NULL, {load_id:d}, {WITHDRAWN} FROM old"
+        )
+    return gone
+
+
+def undo(cursor: duckdb.DuckDBPyConnection, layout: Layout, load_id: int) -> None:
+    """Take a load's versions out of head and body; in each the version before comes back."""
+    for statement in layout.create():
+        cursor.execute(statement)
+    key = layout.list(layout.key)
+    lost = from_duckdb(
+        cursor,
+        f"""SELECT {key} FROM {layout.table} WHERE {layout.load} = {load_id:d}
+            UNION SELECT {key} FROM {layout.past}
+            WHERE {layout.load} = {load_id:d} AND {layout.quality} = {WITHDRAWN}""",
+        "lost",
+    )
+    cursor.execute(f"DELETE FROM {layout.table} WHERE {layout.load} = ?", [load_id])
+    cursor.execute(f"DELETE FROM {layout.past} WHERE {layout.load} = ?", [load_id])
+    if lost:
+        cursor.execute(
+            f"""CREATE OR REPLACE TEMP TABLE back AS
+                SELECT {layout.columns_of("p")}
+                FROM {layout.past} p JOIN lost ON {layout.same_key("p", "lost")}
+                WHERE NOT EXISTS
+                    (SELECT 1 FROM {layout.table} b WHERE {layout.same_key("b", "lost")})
+                QUALIFY row_number() OVER (
+                    PARTITION BY {layout.list(layout.key, "p.")}
+                    ORDER BY p.{layout.load} DESC) = 1"""
+        )
+        cursor.execute(f"DELETE FROM back WHERE {layout.quality} = {WITHDRAWN}")
+        cursor.execute(
+            f"DELETE FROM {layout.past} p USING back "
+            f"WHERE {layout.same_key('p', 'back')} AND p.{layout.load} = back.{layout.load}"
+        )
+        cursor.execute(
+            f"INSERT INTO {layout.table} ({layout.names}) SELECT {layout.names} FROM back"
+        )
+    for statement in head.undo(layout.shape, load_id):
+        postgres(cursor, statement)
+
+
+def newest_of(cursor: duckdb.DuckDBPyConnection, relation: str, load_id: int) -> None:
+    """Bring the newest values up to date from a relation of series rows."""
+    rows = cursor.execute(
+        f"""SELECT stream_id, max(t), arg_max(struct_pack(v := v, q := q), t)
+            FROM {relation} WHERE q <> {WITHDRAWN} GROUP BY stream_id ORDER BY stream_id"""
+    ).fetchall()
+    if rows:
+        postgres(
+            cursor,
+            """INSERT INTO series_newest (stream_id, t, v, q, load_id)
+               SELECT s, t, v, q, {load} FROM unnest({s}::int[], {t}::timestamptz[],
+                   {v}::float8[], {q}::smallint[]) AS n(s, t, v, q)
+               ON CONFLICT (stream_id) DO UPDATE
+                   SET t = excluded.t, v = excluded.v, q = excluded.q, load_id = excluded.load_id
+                   WHERE excluded.t >= series_newest.t""",
+            load=load_id,
+            s=[r[0] for r in rows],
+            t=[r[1] for r in rows],
+            v=[r[2]["v"] for r in rows],
+            q=[r[2]["q"] for r in rows],
+        )
+
+
+def literal(value: datetime | int | str) -> str:
+    """A value as PostgreSQL and DuckDB text; only for instants and numbers of ours."""
+    if isinstance(value, datetime):
+        return f"'{value.isoformat()}'::timestamptz"
+    return sql.Literal(value).as_string(None)
+
+
+def from_duckdb(cursor: duckdb.DuckDBPyConnection, query: str, into: str) -> int:
+    """Keep a query's answer in a temporary table; its size."""
+    cursor.execute(f"CREATE OR REPLACE TEMP TABLE {into} AS {query}")
+    return _count(cursor, into)
+
+
+def _count(cursor: duckdb.DuckDBPyConnection, relation: str) -> int:
+    row = cursor.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    return row[0] if row else 0
+
+
+def _delete(cursor: duckdb.DuckDBPyConnection, table: str, layout: Layout, which: str) -> None:
+    cursor.execute(f"DELETE FROM {table} b USING {which} gone WHERE {layout.same_key('b', 'gone')}")

@@ -1,0 +1,204 @@
+"""Late rows: what the lake already holds for their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from dothi.lake import registry
+from dothi.lake.body import Body
+from dothi.lake.head import RECORDS, SERIES
+from dothi.lake.layout import Layout, layout
+from dothi.lake.model import Batch, Quality, RecordRows, SeriesRows
+from dothi.store.database import Connection, own_sql
+
+
+@dataclass
+class Found:
+    """Of a batch's rows: how many the lake holds equal or different, and which may be left out."""
+
+    same: int = 0
+    changed: int = 0
+    newest_load: int = 0
+    """The highest load among the versions that the lake holds for these keys."""
+    drop: set[int] = field(default_factory=set)
+    tombstones: list[tuple[int, datetime]] = field(default_factory=list)
+
+
+def compare(conn: Connection, body: Body, batch: Batch) -> Found:
+    """Look the batch's keys up in the body. The caller holds the dataset's row for share."""
+    dataset = registry.get(conn, batch.dataset_id)
+    place = layout(dataset)
+    found = Found()
+    with body.snapshot() as cursor:
+        if isinstance(batch.rows, SeriesRows):
+            hits, found.newest_load = _series_hits(cursor, place, batch.rows)
+            in_head = _series_in_head(conn, batch.rows, [i for i, _ in hits])
+            if batch.replaces:
+                found.tombstones = _vanished(conn, cursor, place, batch)
+        else:
+            assert isinstance(batch.rows, RecordRows)
+            hits, found.newest_load = _record_hits(cursor, place, batch.rows)
+            in_head = _records_in_head(conn, batch.rows, [i for i, _ in hits])
+    for i, differs in hits:
+        if i in in_head:
+            continue
+        if differs:
+            found.changed += 1
+        else:
+            found.same += 1
+            found.drop.add(i)
+    return found
+
+
+def _series_hits(
+    cursor: duckdb.DuckDBPyConnection, place: Layout, rows: SeriesRows
+) -> tuple[list[tuple[int, bool]], int]:
+    """(position in the batch, whether it differs) for keys that the body holds; the newest load."""
+    if not len(rows):
+        return [], 0
+    batch = {  # noqa: F841 (DuckDB scans it by its name)
+        "i": np.arange(len(rows)),
+        "stream_id": np.array(rows.stream_id, dtype=np.int32),
+        "us": np.array([_micros(t) for t in rows.t], dtype=np.int64),
+        "v": np.array([np.nan if v is None else v for v in rows.v]),
+        "q": np.array(rows.q, dtype=np.int16),
+    }
+    low, high = min(rows.t), max(rows.t)
+    hits = cursor.execute(
+        f"""SELECT n.i, b.v IS DISTINCT FROM (CASE WHEN isnan(n.v) THEN NULL ELSE n.v END)
+                        OR b.q <> n.q, b.load_id
+            FROM batch n JOIN {place.table} b
+              ON b.stream_id = n.stream_id AND epoch_us(b.t) = n.us
+            WHERE b.t BETWEEN ? AND ?""",
+        [low, high],
+    ).fetchall()
+    return [(i, differs) for i, differs, _ in hits], max((load for *_, load in hits), default=0)
+
+
+def _micros(t: datetime) -> int:
+    return round(t.timestamp() * 1_000_000)
+
+
+def _series_in_head(conn: Connection, rows: SeriesRows, which: Sequence[int]) -> set[int]:
+    found = conn.execute(
+        own_sql(f"""SELECT n.i FROM unnest(%s::int[], %s::int[], %s::timestamptz[]) AS n(i, s, t)
+            JOIN {SERIES.head} h ON h.stream_id = n.s AND h.t = n.t"""),
+        (list(which), [rows.stream_id[i] for i in which], [rows.t[i] for i in which]),
+    ).fetchall()
+    return {i for (i,) in found}
+
+
+def vanished_from_head(conn: Connection, batch: Batch) -> list[tuple[int, datetime]]:
+    """Keys of the head inside the batch's spans that it does not name."""
+    out: list[tuple[int, datetime]] = []
+    if not batch.replaces or not isinstance(batch.rows, SeriesRows):
+        return out
+    named = set(zip(batch.rows.stream_id, batch.rows.t, strict=True))
+    for span in batch.replaces:
+        held = conn.execute(
+            own_sql(
+                f"SELECT stream_id, t FROM {SERIES.head} WHERE stream_id = %s "
+                "AND t BETWEEN %s AND %s AND q <> %s ORDER BY t FOR UPDATE"
+            ),
+            (span.stream_id, span.start, span.end, int(Quality.WITHDRAWN)),
+        ).fetchall()
+        out += [(s, t) for s, t in held if (s, t) not in named]
+    return out
+
+
+def _vanished(
+    conn: Connection, cursor: duckdb.DuckDBPyConnection, place: Layout, batch: Batch
+) -> list[tuple[int, datetime]]:
+    """Keys of the body inside the batch's spans that it does not name and the head lacks."""
+    rows = batch.rows
+    assert isinstance(rows, SeriesRows)
+    named = set(zip(rows.stream_id, rows.t, strict=True))
+    out: list[tuple[int, datetime]] = []
+    for span in batch.replaces:
+        held = cursor.execute(
+            f"SELECT stream_id, t FROM {place.table} WHERE stream_id = ? AND t BETWEEN ? AND ?",
+            [span.stream_id, span.start, span.end],
+        ).fetchall()
+        hidden = {
+            t
+            for (t,) in conn.execute(
+                own_sql(
+                    f"SELECT t FROM {SERIES.head} WHERE stream_id = %s AND t BETWEEN %s AND %s "
+                    "AND q = %s"
+                ),
+                (span.stream_id, span.start, span.end, int(Quality.WITHDRAWN)),
+            ).fetchall()
+        }
+        out += [(s, t) for s, t in held if (s, t) not in named and t not in hidden]
+    return out
+
+
+def _record_hits(
+    cursor: duckdb.DuckDBPyConnection, place: Layout, rows: RecordRows
+) -> tuple[list[tuple[int, bool]], int]:
+    held = cursor.execute(
+        f"SELECT {place.names} FROM {place.table} WHERE _key IN (SELECT unnest(?::VARCHAR[]))",
+        [list(rows.key)],
+    )
+    names = [column[0] for column in held.description or ()]
+    by_key = {row[0]: dict(zip(names, row, strict=True)) for row in held.fetchall()}
+    out = []
+    for i, (key, row) in enumerate(zip(rows.key, rows.row, strict=True)):
+        stored = by_key.get(key)
+        if stored is not None:
+            out.append((i, any(_as_json(stored[n]) != row.get(n) for n in place.payload[1:])))
+    return out, max((row["_load_id"] for row in by_key.values()), default=0)
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _records_in_head(conn: Connection, rows: RecordRows, which: Sequence[int]) -> set[int]:
+    found = conn.execute(
+        own_sql(f"""SELECT n.i FROM unnest(%s::int[], %s::text[]) AS n(i, k)
+            JOIN {RECORDS.head} h ON h.dataset_id = %s AND h.key = n.k"""),
+        (list(which), [rows.key[i] for i in which], rows.dataset_id),
+    ).fetchall()
+    return {i for (i,) in found}
+
+
+def newest_from_body(
+    conn: Connection, body: Body, dataset_id: int, stream_ids: Sequence[int]
+) -> None:
+    """Where the body has a newer row of a stream than the head, make it the newest value.
+
+    Rows that a tombstone of the head hides do not count.
+    """
+    dataset = registry.get(conn, dataset_id)
+    if registry.body_until(conn, [dataset_id]).get(dataset_id) is None:
+        return
+    place = layout(dataset)
+    hidden = conn.execute(
+        "SELECT stream_id, t FROM series_head WHERE stream_id = ANY (%s) AND q = %s",
+        (list(stream_ids), int(Quality.WITHDRAWN)),
+    ).fetchall()
+    with body.snapshot() as cursor:
+        cursor.execute("CREATE OR REPLACE TEMP TABLE hidden (s INTEGER, t TIMESTAMPTZ)")
+        if hidden:
+            cursor.executemany("INSERT INTO hidden VALUES (?, ?)", [list(h) for h in hidden])
+        rows = cursor.execute(
+            f"""SELECT stream_id, t, v, q, load_id FROM {place.table} b
+                WHERE stream_id IN (SELECT unnest(?::INTEGER[]))
+                  AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.s = b.stream_id AND h.t = b.t)
+                QUALIFY row_number() OVER (PARTITION BY stream_id ORDER BY t DESC) = 1""",
+            [list(stream_ids)],
+        ).fetchall()
+    conn.cursor().executemany(
+        """INSERT INTO series_newest (stream_id, t, v, q, load_id) VALUES (%s, %s, %s, %s, %s)
+           ON CONFLICT (stream_id) DO UPDATE
+               SET t = excluded.t, v = excluded.v, q = excluded.q, load_id = excluded.load_id
+               WHERE excluded.t > series_newest.t""",
+        rows,
+    )

@@ -1,0 +1,433 @@
+"""Loading a file: read in the jail, matched to streams, looked at, committed as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+
+from dothi import jail
+from dothi.kernel.errors import Fault, Invalid, TooLarge
+from dothi.kernel.time import utc_now
+from dothi.lake import quality, registry
+from dothi.lake.body import engine
+from dothi.lake.commit import same_file
+from dothi.lake.contract import Reader
+from dothi.lake.model import (
+    Batch,
+    Clash,
+    Outcome,
+    Quality,
+    Reject,
+    SeriesRows,
+    Source,
+    StagedRows,
+)
+from dothi.lake.registry import Dataset
+from dothi.lake.service import Lake
+
+MOST_BYTES = 4 * 1024**3
+THROUGH_HEAD = 20_000
+"""Loads up to this many values go through the head; larger ones straight into the body."""
+FUTURE = timedelta(days=1)
+"""A value further ahead than this has a wrong date and is set aside."""
+LEFT_FOR = timedelta(days=1)
+"""No load takes longer: what is older belongs to one that was killed."""
+MOST_CLASHES = 1_000
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """Where loaded files are kept, by content, so that a number can be followed to its file."""
+
+    folder: Path
+
+    def path(self, sha256: bytes) -> Path:
+        """Where the file of this content is kept."""
+        name = sha256.hex()
+        return self.folder / name[:2] / name
+
+    def keep(self, source: Path, sha256: bytes) -> None:
+        """Keep a copy; a kill in the middle leaves none."""
+        target = self.path(sha256)
+        if target.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        shutil.copyfile(source, part)
+        part.replace(target)
+
+    def sweep(self, now: datetime) -> int:
+        """Remove what killed loads left behind, once it is a day old; how many things it was."""
+        left = [
+            *self.folder.glob("upload-*"),
+            *self.folder.glob("load-*"),
+            *self.folder.glob("*/*.part"),
+        ]
+        count = 0
+        for path in left:
+            with suppress(OSError):
+                if now - datetime.fromtimestamp(path.stat().st_mtime, UTC) < LEFT_FOR:
+                    continue
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                count += 1
+        return count
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did, and its quality report."""
+
+    outcome: Outcome
+    report: dict[str, Any]
+
+
+def load_file(
+    lake: Lake,
+    store: FileStore,
+    dataset: Dataset,
+    path: Path,
+    *,
+    name: str | None = None,
+    door: str = "file",
+    actor: str | None = None,
+    agency_id: int | None = None,
+    say: Callable[[str], None] = lambda _step: None,
+) -> Loaded:
+    """Load a CSV file into a series dataset: all of it or nothing.
+
+    A file that is loaded already changes nothing. `say` hears each step's name. Raises Invalid
+    with its faults when the file cannot be read at all, TooLarge, and what `Lake.commit` raises.
+    """
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise TooLarge("lake.file_too_large", size=size, most=MOST_BYTES)
+    say("hash")
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").digest()
+    with lake.db.transaction() as conn:
+        if before := same_file(conn, dataset.id, sha256):
+            report = conn.execute(
+                "SELECT report FROM load WHERE id = %s", (before.load_id,)
+            ).fetchone()
+            return Loaded(before, report[0] if report else {})
+    say("read")
+    # Beside the files, not in a temporary file system: staged rows can be as large as the file.
+    store.folder.mkdir(parents=True, exist_ok=True)
+    with (
+        jail.run(_job(dataset, path), _limits(size), scratch=None) as result,
+        TemporaryDirectory(prefix="load-", dir=store.folder) as work,
+        _engine() as root,
+    ):
+        value = result.value
+        if fault := value.get("fault"):
+            params = {k: v for k, v in fault.items() if k != "key"}
+            raise Invalid(
+                "lake.file_refused",
+                faults=[Fault(name or path.name, fault["key"], params)],
+                name=name or path.name,
+            )
+        say("match")
+        staged = _Staged(root, result.files, Path(work), value, dataset)
+        batch = staged.batch(
+            lake,
+            Source(
+                door=door, actor=actor, agency_id=agency_id, file_name=name or path.name,
+                file_sha256=sha256, file_bytes=size,
+            ),
+        )  # fmt: skip
+        if not len(batch.rows):
+            raise Invalid(
+                "lake.nothing_usable",
+                faults=[
+                    Fault(f"{r.row_no}, {r.column}", r.reason, {"value": r.value, **r.params})
+                    for r in batch.rejects[:20]
+                ],
+                name=name or path.name,
+            )
+        say("commit")
+        store.keep(path, sha256)
+        return Loaded(lake.commit(batch), batch.report)
+
+
+def _job(dataset: Dataset, path: Path) -> jail.Job:
+    readers = [_reader_spec(dataset, reader) for reader in dataset.contract.readers]
+    args = {"readers": readers, "delimiters": ",;\t|", "threads": 2, "memory": "700MB"}
+    return jail.Job("dothi.lake.parse_csv:main", args, {"file": path})
+
+
+def _reader_spec(dataset: Dataset, reader: Reader) -> dict[str, Any]:
+    ranges = {p.name: (p.low, p.high) for p in dataset.contract.parameters}
+    return {
+        "name": reader.name,
+        "columns": list(reader.columns),
+        "time": {
+            "column": reader.time.column, "zone": reader.time.zone, "format": reader.time.format,
+        },
+        "key": [list(k) for k in reader.key],
+        "values": [
+            {
+                "column": v.column, "parameter": v.parameter, "factor": v.factor,
+                "offset": v.offset, "missing": list(v.missing),
+                "where": [list(w) for w in v.where],
+                "low": ranges[v.parameter][0], "high": ranges[v.parameter][1],
+            }
+            for v in reader.values
+        ],
+        "quality_column": reader.quality_column,
+        "quality_words": [list(w) for w in reader.quality_words],
+    }  # fmt: skip
+
+
+def _limits(size: int) -> jail.Limits:
+    return jail.Limits(
+        address_space_bytes=3072 * MIB,
+        cpu_s=60 + size // (2 * MIB),
+        wall_s=120.0 + size / (1 * MIB),
+        output_bytes=256 * MIB + 2 * size,
+        threads=64,
+    )
+
+
+@contextmanager
+def _engine() -> Any:
+    root = engine(2, "1GB")
+    try:
+        yield root
+    finally:
+        root.close()
+
+
+class _Staged:
+    """The jail's typed rows on their way to a batch: streams found, contradictions told apart."""
+
+    def __init__(
+        self,
+        root: duckdb.DuckDBPyConnection,
+        files: Path,
+        work: Path,
+        value: dict[str, Any],
+        dataset: Dataset,
+    ) -> None:
+        self._root = root
+        self._rows = _text(files / "rows.parquet")
+        self._rejects = _text(files / "rejects.parquet")
+        self._work = work
+        self._value = value
+        self._dataset = dataset
+        self._keys = int(value["keys"])
+        root.execute(f"SET temp_directory = {_text(work)}")
+        self._parameters = [str(p) for p in value["parameters"]]
+
+    def batch(self, lake: Lake, source: Source) -> Batch:
+        """Everything the file brings, ready to commit."""
+        ids = self._streams(lake)
+        rejects = self._read_rejects()
+        edge = utc_now() + FUTURE
+        rejects += self._future(edge)
+        long, count, repeated = self._sorted(self._long(edge))
+        clashes: list[Clash] = []
+        twice = 0
+        if repeated:
+            clashes, twice, long = self._tell_apart(long)
+            count -= repeated
+        with lake.db.transaction() as conn:
+            rhythms = _rhythms(conn, self._dataset, ids.values())
+        report = quality.report(
+            self._root,
+            long,
+            rhythms=rhythms,
+            ranges=self._ranges(ids),
+            extra={
+                "reader": self._value["reader"],
+                "rows": self._value["rows"],
+                "rejected": len(rejects),
+                "conflict": len(clashes),
+                "twice": twice,
+            },
+        )
+        rows: SeriesRows | StagedRows
+        if count <= THROUGH_HEAD:
+            columns = list(
+                zip(
+                    *self._root.execute(
+                        f"SELECT stream_id, t, v, q, row_no FROM {long} ORDER BY row_no"
+                    ).fetchall(),
+                    strict=True,
+                )
+            ) or [(), (), (), (), ()]
+            rows = SeriesRows(*columns)
+        else:
+            rows = StagedRows(long, count, ordered=True)
+        return Batch(self._dataset.id, rows, source, rejects, clashes, report=report)
+
+    def _ranges(
+        self, ids: dict[registry.StreamName, int]
+    ) -> dict[int, tuple[float | None, float | None]]:
+        bounds = {p.name: (p.low, p.high) for p in self._dataset.contract.parameters}
+        return {number: bounds[parameter] for (_, parameter), number in ids.items()}
+
+    def _streams(self, lake: Lake) -> dict[registry.StreamName, int]:
+        """Numbers for the names in the file, and a table from one to the other for joining."""
+        keys = ", ".join(f"k{i}" for i in range(self._keys))
+        names = self._root.execute(f"SELECT DISTINCT {keys} FROM {self._rows}").fetchall()
+        present = [
+            (i, parameter)
+            for i, parameter in enumerate(self._parameters)
+            if self._one(f"SELECT EXISTS (SELECT 1 FROM {self._rows} WHERE q{i} IS NOT NULL)")
+        ]
+        self._present = present
+        wanted = [
+            (tuple(part.strip() for part in name), parameter)
+            for name in names
+            for _, parameter in present
+        ]
+        with lake.db.transaction() as conn:
+            ids = registry.stream_ids(conn, self._dataset, wanted)
+        columns = ", ".join(f"k{i} VARCHAR" for i in range(self._keys))
+        numbers = ", ".join(f"s{i} INTEGER" for i, _ in present)
+        self._root.execute(f"CREATE TABLE names ({', '.join(filter(None, [columns, numbers]))})")
+        for name in names:
+            key = tuple(part.strip() for part in name)
+            values = [*name, *(ids[(key, parameter)] for _, parameter in present)]
+            self._root.execute(
+                f"INSERT INTO names VALUES ({', '.join('?' * len(values))})", list(values)
+            )
+        self._names = _text(self._work / "names.parquet")
+        self._root.execute(f"COPY names TO {self._names}")
+        return ids
+
+    def _long(self, edge: datetime) -> str:
+        """One row for each value, as a relation over Parquet files alone."""
+        same = " AND ".join(f"r.k{i} = n.k{i}" for i in range(self._keys))
+        number = "r.row_no" if self._value["numbered"] else "(r.file_row_number + 1)::INTEGER"
+        rows = (
+            f"read_parquet({self._rows}, file_row_number = true)"
+            if not self._value["numbered"]
+            else f"read_parquet({self._rows})"
+        )
+        parts = [
+            f"SELECT n.s{i} AS stream_id, {number} AS row_no, "
+            f"make_timestamptz(epoch_us(r.t)) AS t, r.v{i} AS v, r.q{i}::SMALLINT AS q "
+            f"FROM {rows} r JOIN read_parquet({self._names}) n ON {same} "
+            f"WHERE r.q{i} IS NOT NULL AND r.t <= TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}'"
+            for i, _ in self._present
+        ]
+        return "(" + " UNION ALL ".join(parts or [_EMPTY]) + ")"
+
+    def _sorted(self, long: str) -> tuple[str, int, int]:
+        """The rows in key order in a file of their own, how many they are, and how many of them
+        repeat the key before them. Everything after this reads typed, neighbouring rows."""
+        path = self._work / "sorted.parquet"
+        self._root.execute(
+            f"COPY (SELECT * FROM {long} ORDER BY stream_id, t, row_no) TO {_text(path)} "
+            "(COMPRESSION lz4)"
+        )
+        rows = f"read_parquet({_text(path)})"
+        # In the file's order, which is the keys': neighbours tell without sorting or hashing again.
+        self._root.execute("SET preserve_insertion_order = true")
+        row = self._root.execute(
+            f"""SELECT count(*), count(*) FILTER (WHERE same) FROM (
+                SELECT stream_id = lag(stream_id) OVER () AND t = lag(t) OVER () AS same
+                FROM {rows})"""
+        ).fetchone()
+        self._root.execute("SET preserve_insertion_order = false")
+        assert row is not None
+        return rows, row[0], row[1]
+
+    def _tell_apart(self, long: str) -> tuple[list[Clash], int, str]:
+        """Keys that stand more than once: equal values count once, different ones clash."""
+        self._root.execute(
+            f"""CREATE TABLE repeated AS SELECT stream_id, t, count(*) AS n,
+                    count(DISTINCT (coalesce(v, 'nan'::DOUBLE), q)) AS kinds, min(row_no) AS first,
+                    list({{'row': row_no, 'value': v, 'quality': q}} ORDER BY row_no)
+                        AS candidates
+                FROM {long} GROUP BY stream_id, t HAVING count(*) > 1"""
+        )
+        found = self._root.execute(
+            f"""SELECT stream_id, t, candidates FROM repeated WHERE kinds > 1
+                ORDER BY t, stream_id LIMIT {MOST_CLASHES + 1}"""
+        ).fetchall()
+        if len(found) > MOST_CLASHES:
+            raise Invalid("lake.too_many_conflicts", most=MOST_CLASHES)
+        clashes = [
+            Clash(stream_id, t.astimezone(UTC), candidates, self._hint(long, stream_id, t))
+            for stream_id, t, candidates in found
+        ]
+        twice = self._one("SELECT coalesce(sum(n - 1), 0) FROM repeated WHERE kinds = 1")
+        path = self._work / "rows.parquet"
+        self._root.execute(
+            f"""COPY (SELECT l.stream_id, l.row_no, l.t, l.v,
+                    (CASE WHEN r.kinds > 1 THEN {int(Quality.CONFLICT)} ELSE l.q END)::SMALLINT AS q
+                FROM {long} l LEFT JOIN repeated r ON r.stream_id = l.stream_id AND r.t = l.t
+                WHERE r.n IS NULL OR l.row_no = r.first ORDER BY l.stream_id, l.t) TO {_text(path)} (COMPRESSION lz4)"""
+        )
+        return clashes, int(twice), f"read_parquet({_text(path)})"
+
+    def _hint(self, long: str, stream_id: int, t: datetime) -> str | None:
+        """An hour given twice right after a missing one: clocks that were put forward."""
+        step = self._dataset.contract.time.rhythm if self._dataset.contract.time else None
+        if step is None:
+            return None
+        around = {
+            row[0].astimezone(UTC)
+            for row in self._root.execute(
+                f"SELECT t FROM {long} WHERE stream_id = ? AND t BETWEEN ? AND ?",
+                [stream_id, t - 2 * step, t - step],
+            ).fetchall()
+        }
+        before = t.astimezone(UTC) - step
+        return "summer_time" if before not in around and before - step in around else None
+
+    def _read_rejects(self) -> list[Reject]:
+        rows = self._root.execute(
+            f"SELECT row_no, column_name, value, reason, limit_ FROM read_parquet({self._rejects}) "
+            "ORDER BY row_no, column_name"
+        ).fetchall()
+        return [Reject(n, c, v, r, {} if p is None else {"form": p}) for n, c, v, r, p in rows]
+
+    def _future(self, edge: datetime) -> list[Reject]:
+        number = "row_no" if self._value["numbered"] else "(file_row_number + 1)::INTEGER"
+        flag = "" if self._value["numbered"] else ", file_row_number = true"
+        rows = self._root.execute(
+            f"SELECT {number}, t FROM read_parquet({self._rows}{flag}) "
+            f"WHERE t > TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}' ORDER BY 1"
+        ).fetchall()
+        column = self._dataset.contract.time.column if self._dataset.contract.time else "time"
+        return [Reject(n, column, t.isoformat(sep=" "), "lake.future") for n, t in rows]
+
+    def _one(self, query: str) -> Any:
+        row = self._root.execute(query).fetchone()
+        return row[0] if row else None
+
+
+_EMPTY = (
+    "SELECT 0 AS stream_id, 0 AS row_no, now() AS t, NULL::DOUBLE AS v, 0::SMALLINT AS q "
+    "WHERE false"
+)
+
+
+def _rhythms(conn: Any, dataset: Dataset, ids: Any) -> dict[int, timedelta | None]:
+    """The expected distance of values: a thing's own, or its dataset's."""
+    default = dataset.contract.time.rhythm if dataset.contract.time else None
+    things = registry.things(conn, dataset)
+    wanted = set(ids)
+    out: dict[int, timedelta | None] = {}
+    for stream in registry.streams(conn, dataset).values():
+        if stream.id in wanted:
+            own = things[stream.thing_id].properties.get("rhythm")
+            out[stream.id] = registry.duration(own) if own else default
+    return out
+
+
+def _text(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,191 @@
+"""Loads as people look at them: the list, one load, its quarantine, its contradictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from dothi.identity.model import Actor
+from dothi.identity.policy import Resource, decide, require
+from dothi.kernel.errors import Conflict, Invalid, NotFound
+from dothi.lake import registry
+from dothi.lake.model import Batch, Outcome, Quality, SeriesRows, Source
+from dothi.lake.registry import Dataset
+from dothi.lake.service import Lake
+from dothi.store import events
+from dothi.store.database import Connection
+
+FILE_DOORS = ("file", "form", "decision")
+"""Doors through which people bring things; the list of loads shows these unless told."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """One load: who brought what when, and what became of it."""
+
+    id: int
+    dataset_id: int
+    door: str
+    actor: str | None
+    agency_id: int | None
+    at: datetime
+    state: str
+    file_name: str | None
+    file_sha256: bytes | None
+    file_bytes: int | None
+    rows_in: int
+    rows_new: int
+    rows_changed: int
+    rows_same: int
+    rows_removed: int
+    rows_rejected: int
+    t_min: datetime | None
+    t_max: datetime | None
+    report: dict[str, Any]
+    undone_at: datetime | None
+    undone_by: str | None
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Several values for one instant in one load, and what was decided."""
+
+    id: int
+    dataset_id: int
+    load_id: int
+    stream_id: int
+    t: datetime
+    candidates: list[dict[str, Any]]
+    hint: str | None
+    decision: dict[str, Any] | None
+    decided_by: str | None
+    decided_at: datetime | None
+
+
+_LOAD = """SELECT id, dataset_id, door, actor, agency_id, at, state, file_name, file_sha256,
+                  file_bytes, rows_in, rows_new, rows_changed, rows_same, rows_removed,
+                  rows_rejected, t_min, t_max, report, undone_at, undone_by FROM load """
+_CONFLICT = """SELECT id, dataset_id, load_id, stream_id, t, candidates, hint, decision,
+                      decided_by, decided_at FROM conflict """
+
+
+def resource(dataset: Dataset, load_id: int | None = None) -> Resource:
+    """What the policy judges of a load: it is shared as its dataset is."""
+    whole = dataset.resource
+    return Resource(
+        "load",
+        str(load_id) if load_id is not None else None,
+        owner_agency=whole.owner_agency,
+        sharing=whole.sharing,
+    )
+
+
+def page(
+    conn: Connection, actor: Actor, *, dataset_id: int | None = None, before: int | None = None,
+    doors: Sequence[str] = FILE_DOORS, limit: int = 50,
+) -> list[Load]:  # fmt: skip
+    """Loads that the actor may see, newest first; `before` is the number to go on from."""
+    visible = [
+        d.id
+        for d in registry.datasets(conn)
+        if (dataset_id is None or d.id == dataset_id)
+        and decide(actor, "load.read", resource(d, 0)).allowed
+    ]
+    rows = conn.execute(
+        _LOAD
+        + """WHERE dataset_id = ANY (%s) AND door = ANY (%s) AND state <> 'pending'
+               AND (%s::bigint IS NULL OR id < %s) ORDER BY id DESC LIMIT %s""",
+        (visible, list(doors), before, before, limit),
+    ).fetchall()
+    return [Load(*row) for row in rows]
+
+
+def get(conn: Connection, actor: Actor, load_id: int) -> tuple[Load, Dataset]:
+    """One load and its dataset. Raises NotFound for one the actor may not know of."""
+    row = conn.execute(_LOAD + "WHERE id = %s AND state <> 'pending'", (load_id,)).fetchone()
+    if row is None:
+        raise NotFound("lake.no_load", id=load_id)
+    load = Load(*row)
+    dataset = registry.get(conn, load.dataset_id)
+    require(actor, "load.read", resource(dataset, load_id))
+    return load, dataset
+
+
+def no_file(load_id: int) -> NotFound:
+    """The error for a load that came without a file, or whose file is gone."""
+    return NotFound("lake.no_file", id=load_id)
+
+
+def quarantine(
+    conn: Connection, load_id: int, *, limit: int | None = None
+) -> Iterator[tuple[int, str, str | None, str, dict[str, Any]]]:
+    """A load's rejected values in the order of the file: row, column, value, reason, details."""
+    yield from conn.execute(
+        """SELECT row_no, column_name, value, reason, params FROM quarantine
+           WHERE load_id = %s ORDER BY row_no, column_name LIMIT %s""",
+        (load_id, limit),
+    )
+
+
+def contradictions(
+    conn: Connection, *, dataset_id: int | None = None, load_id: int | None = None,
+    open_only: bool = False, limit: int = 200,
+) -> list[Contradiction]:  # fmt: skip
+    """Contradictions of a dataset or a load, the undecided first."""
+    rows = conn.execute(
+        _CONFLICT
+        + """WHERE (%(d)s::int IS NULL OR dataset_id = %(d)s)
+               AND (%(l)s::bigint IS NULL OR load_id = %(l)s)
+               AND (NOT %(o)s OR decided_at IS NULL)
+             ORDER BY decided_at IS NOT NULL, t DESC LIMIT %(n)s""",
+        {"d": dataset_id, "l": load_id, "o": open_only, "n": limit},
+    ).fetchall()
+    return [Contradiction(*row) for row in rows]
+
+
+def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None) -> Outcome:
+    """Say which of a contradiction's rows holds (its row number), or that none does.
+
+    The chosen value becomes valid, without one the instant stays as invalid. Raises NotFound,
+    Conflict when it is decided already, Invalid for a row that is no candidate.
+    """
+    with lake.db.transaction() as conn:
+        row = conn.execute(_CONFLICT + "WHERE id = %s", (conflict_id,)).fetchone()
+        if row is None:
+            raise NotFound("lake.no_conflict", id=conflict_id)
+        found = Contradiction(*row)
+        dataset = registry.get(conn, found.dataset_id)
+        require(actor, "dataset.read", dataset.resource)
+        require(actor, "conflict.decide", dataset.resource)
+        if found.decided_at is not None:
+            raise Conflict("lake.conflict_decided", by=found.decided_by or "", at=found.decided_at)
+        chosen = {c["row"]: c for c in found.candidates}
+        if keep is not None and keep not in chosen:
+            raise Invalid("lake.not_a_candidate", row=keep)
+    value = chosen[keep]["value"] if keep is not None else found.candidates[0]["value"]
+    quality = chosen[keep]["quality"] if keep is not None else int(Quality.INVALID)
+    number = keep if keep is not None else found.candidates[0]["row"]
+    outcome = lake.commit(
+        Batch(
+            dataset.id,
+            SeriesRows([found.stream_id], [found.t], [value], [quality], [number]),
+            Source("decision", actor=actor.ref, agency_id=actor.agency_id),
+            report={"decides": conflict_id, "of_load": found.load_id},
+        )
+    )
+    decision = {"keep": keep, "load": outcome.load_id}
+    with lake.db.transaction() as conn:
+        conn.execute(
+            """UPDATE conflict SET decision = %s, decided_by = %s, decided_at = clock_timestamp()
+               WHERE id = %s AND decided_at IS NULL""",
+            (Jsonb(decision), actor.ref, conflict_id),
+        )
+        events.emit(
+            conn, "audit.conflict.decided", {"dataset": dataset.name, **decision},
+            actor=actor.ref, subject=f"conflict:{conflict_id}",
+        )  # fmt: skip
+    return outcome

@@ -1,0 +1,84 @@
+"""Head and body read as one, at one instant."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from dothi.lake.body import CATALOGUE
+from dothi.lake.history import literal
+from dothi.lake.layout import Layout, layout
+from dothi.lake.model import Quality
+from dothi.lake.registry import Dataset
+from dothi.store.database import SCHEMA
+
+WITHDRAWN = int(Quality.WITHDRAWN)
+
+
+class View:
+    """One consistent snapshot of the whole store, as DuckDB relations.
+
+    A relation is a piece of SQL to put after FROM; it stays valid while the view is open.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self.cursor = cursor
+        self._numbers = itertools.count()
+
+    def execute(self, query: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
+        """Run a query of ours at this snapshot."""
+        return self.cursor.execute(query, list(parameters))
+
+    def series(
+        self,
+        dataset: Dataset,
+        *,
+        streams: Sequence[int] | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> str:
+        """Rows (stream_id, row_no, t, v, load_id, q) of a series, both ends included.
+
+        Streams None means all. Tombstones and what they hide are not in it.
+        """
+        conditions = []
+        if streams is not None:
+            ids = ", ".join(str(int(s)) for s in streams) or "NULL"
+            conditions.append(f"stream_id IN ({ids})")
+        if start is not None:
+            conditions.append(f"t >= {literal(start)}")
+        if end is not None:
+            conditions.append(f"t <= {literal(end)}")
+        return self._relation(layout(dataset), " AND ".join(conditions) or "true", start)
+
+    def records(self, dataset: Dataset) -> str:
+        """Rows of a records dataset: its contract's columns after _key, _row_no, _load_id, _q."""
+        return self._relation(layout(dataset), "true", None)
+
+    def _relation(self, place: Layout, where: str, start: datetime | None) -> str:
+        name = f"head_{next(self._numbers)}"
+        self.cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM postgres_query(?, ?)",
+            [CATALOGUE, place.from_head(where)],
+        )
+        living = f"SELECT {place.names} FROM {name} WHERE {place.quality} <> {WITHDRAWN}"
+        until = self._body_until(place.dataset_id)
+        if until is None or (start is not None and start > until):
+            return f"({living})"
+        body = f"SELECT {place.names} FROM {place.table} b WHERE {where}"
+        row = self.cursor.execute(f"SELECT count(*) FROM {name}").fetchone()
+        if not row or row[0] == 0:
+            return f"({body})"
+        hidden = f"SELECT 1 FROM {name} h WHERE {place.same_key('h', 'b')}"
+        return f"({living} UNION ALL {body} AND NOT EXISTS ({hidden}))"
+
+    def _body_until(self, dataset_id: int) -> datetime | None:
+        row = self.cursor.execute(
+            "SELECT * FROM postgres_query(?, ?)",
+            [CATALOGUE, f"SELECT body_until FROM {SCHEMA}.dataset WHERE id = {dataset_id:d}"],
+        ).fetchone()
+        return row[0] if row else None

@@ -1,0 +1,1 @@
+"""Packs: a monitoring service as a folder of data."""

@@ -1,0 +1,92 @@
+"""Every "when this happens in one room, then that in another". The rooms do not know each other.
+
+Each reaction is a durable cursor over the event log: its effect and its place commit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dothi.identity.agencies import agency_id
+from dothi.identity.model import SYSTEM
+from dothi.indicators.service import find as find_indicator
+from dothi.kernel import i18n
+from dothi.lake import registry
+from dothi.store.database import Connection
+from dothi.store.events import Cursor, Event
+from dothi.work.model import Severity
+from dothi.work.service import Opening, open_item
+
+SEVERITIES = {
+    "notice": Severity.NOTICE,
+    "warning": Severity.WARNING,
+    "urgent": Severity.CRITICAL,
+}
+
+
+def threshold_to_work(conn: Connection, events: Sequence[Event]) -> None:
+    """A limit was passed: the owner of the indicator gets a work item, one for station and limit."""
+    for event in events:
+        said = event.payload
+        if said.get("direction") != "up":
+            continue
+        indicator = find_indicator(conn, said["indicator"])
+        owner = agency_id(conn, indicator.definition.owner)
+        if owner is None:
+            continue
+        thing = registry.things(conn, indicator.dataset)[said["thing"]]
+        output = indicator.definition.output(said["parameter"])
+        titles, details = {}, {}
+        for lang in i18n.LANGS:
+            value = i18n.number(said["value"], lang, output.decimals)
+            limit = i18n.number(said["threshold"], lang, output.decimals)
+            titles[lang] = i18n.t(
+                "reactions.limit_title", lang, what=said["title"][lang], place=thing.title(lang)
+            )
+            details[lang] = i18n.t(
+                "reactions.limit_detail", lang, output=output.title[lang], value=value,
+                limit=limit, unit="" if output.unit == "1" else output.unit,
+                source=said["source"],
+            )  # fmt: skip
+        open_item(
+            conn,
+            SYSTEM,
+            Opening(
+                kind="alarm",
+                title=titles,
+                detail=details,
+                severity=SEVERITIES[said["severity"]],
+                agency_id=thing.agency_id or owner,
+                service=indicator.definition.pack,
+                place=thing.title("vi"),
+                source={
+                    "indicator": indicator.name,
+                    "output": output.name,
+                    "thing": thing.id,
+                    "stream": said["stream"],
+                    "period": said["period"],
+                    "value": said["value"],
+                    "limit": said["threshold"],
+                },
+                dedupe_key=f"limit:{indicator.name}:{output.name}:{thing.id}",
+            ),
+        )
+
+
+REACTIONS = (
+    # a limit was passed → a work item for the owner
+    Cursor("threshold_to_work", ("indicator.threshold",), threshold_to_work),
+)
+
+
+def topics_of(event: Event, datasets: dict[str, str]) -> list[str]:
+    """The live topics that an event rings. `datasets`: names by number (as text)."""
+    if event.kind in ("data.committed", "data.undone"):
+        name = datasets.get(event.subject or "")
+        topics = [f"series:{name}"] if name else []
+        if event.kind == "data.undone" or event.payload.get("door") not in ("http", "indicator"):
+            topics.append("loads")
+        return topics
+    if event.kind.startswith("work."):
+        return ["work"]
+    return []

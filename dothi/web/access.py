@@ -1,0 +1,135 @@
+"""Every request's way in: who asks, in which language, whether the change was meant; and the
+headers every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import Cookie, MutableScopeHeaders
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from dothi.identity.guard import (
+    CSRF_FIELD,
+    Guard,
+    Sent,
+    check_same_site,
+    cookie_name,
+)
+from dothi.identity.model import ANONYMOUS, Actor
+from dothi.kernel.i18n import LANGS
+from dothi.kernel.time import utc_now
+from dothi.web.assets import PREFIX
+from dothi.web.problem import BadRequestError
+from dothi.web.render import CSP
+
+HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "geolocation=(self), camera=(), microphone=()",
+}
+OPEN = ("/healthz", "/readyz", "/metrics", PREFIX)
+"""Addresses that answer without asking who it is."""
+
+
+def https(scope: Scope, trusted_proxy: bool = False) -> bool:
+    """Whether the browser speaks https to us (a proxy on this machine may say so)."""
+    if scope.get("scheme") == "https":
+        return True
+    headers = dict(scope.get("headers", []))
+    return trusted_proxy and headers.get(b"x-forwarded-proto") == b"https"
+
+
+class Access:
+    """ASGI middleware: puts `actor`, `lang`, `theme` and the session cookie into the state."""
+
+    def __init__(self, app: ASGIApp, guard: Guard, *, public_https: bool = False) -> None:
+        self._app = app
+        self._guard = guard
+        self._https = public_https
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request: Request[Any, Any, Any] = Request(scope)
+        secure = https(scope, self._https)
+        cookie = request.cookies.get(cookie_name(https=secure))
+        authorization = request.headers.get("authorization")
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["cookie"] = cookie
+        state["https"] = secure
+        state["lang"] = language(request)
+        theme = request.cookies.get("theme")
+        state["theme"] = theme if theme in ("dark", "light") else None
+        state["actor"] = ANONYMOUS
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableScopeHeaders(message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            raise BadRequestError("web.bad_request")
+        if not scope["path"].startswith(OPEN):
+            # A known session is answered without a thread; a new one asks the database in one.
+            actor = self._guard.remembered(cookie, authorization)
+            if actor is None:
+                actor = await asyncio.to_thread(
+                    self._guard.authenticate, cookie, authorization, utc_now()
+                )
+            state["actor"] = actor
+            check_same_site(
+                Sent(
+                    method=request.method,
+                    https=secure,
+                    host=request.headers.get("host", ""),
+                    sec_fetch_site=request.headers.get("sec-fetch-site"),
+                    origin=request.headers.get("origin"),
+                    form_token=request.headers.get(CSRF_FIELD),
+                ),
+                cookie,
+                by_key=actor.kind == "key",
+            )
+        await self._app(scope, receive, send_with_headers)
+
+
+def language(request: Request[Any, Any, Any]) -> str:
+    """The cookie's language, else the first of ours that the browser names, else Vietnamese."""
+    chosen = request.cookies.get("lang")
+    if chosen in LANGS:
+        return chosen
+    for part in request.headers.get("accept-language", "").split(","):
+        name = part.strip()[:2].lower()
+        if name in LANGS:
+            return name
+    return "vi"
+
+
+def actor_of(request: Request[Any, Any, Any]) -> Actor:
+    """Who asks."""
+    return request.scope["state"]["actor"]
+
+
+def lang_of(request: Request[Any, Any, Any]) -> str:
+    """In which language; also for a request that no route was found for."""
+    return request.scope.get("state", {}).get("lang") or language(request)
+
+
+def preference(name: str, value: str, *, secure: bool) -> Cookie:
+    """A cookie for a choice about looks, kept for a year."""
+    return Cookie(
+        key=name,
+        value=value,
+        max_age=365 * 86_400,
+        httponly=False,  # the theme switch of the page writes it too
+        samesite="lax",
+        secure=secure,
+        path="/",
+    )

@@ -1,0 +1,129 @@
+"""Live screens: one reader of the event log for each process, fanned out to open streams.
+
+A ring says only that something of a topic changed; what changed is fetched through the doors that
+ask the policy. `version` counts a topic's rings, so that a cache knows what it may still show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from dothi.kernel.time import utc_now
+from dothi.store import events
+from dothi.store.database import Database
+from dothi.store.events import Event, Listener
+
+BEAT_S = 10.0
+MOST_STREAMS = 2_000
+
+log = logging.getLogger(__name__)
+
+TopicsOf = Callable[[Event], Iterable[str]]
+
+
+class _Stream:
+    def __init__(self, topics: frozenset[str], loop: asyncio.AbstractEventLoop) -> None:
+        self.topics = topics
+        self.rung: set[str] = set()
+        self.wake = asyncio.Event()
+        self.loop = loop
+
+
+class Hub:
+    """Hears the event log, counts topics, wakes the streams that asked for them."""
+
+    def __init__(self, db: Database, topics_of: TopicsOf, build: str) -> None:
+        self._db = db
+        self._topics_of = topics_of
+        self._build = build
+        self._lock = threading.Lock()
+        self._streams: set[_Stream] = set()
+        self._versions: Counter[str] = Counter()
+        self._position: events.Position | None = None
+        self._closed = False
+        self._listener: Listener | None = None
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._listener = Listener(self._db, self._look, poll_s=1.0)
+
+    def close(self) -> None:
+        """End every stream; called from the signal handler, so it only sets flags."""
+        self._closed = True
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            stream.loop.call_soon_threadsafe(stream.wake.set)
+
+    def stop(self) -> None:
+        """End the listener too."""
+        self.close()
+        if self._listener is not None:
+            self._listener.close()
+
+    @property
+    def streams(self) -> int:
+        """How many pages listen."""
+        return len(self._streams)
+
+    def version(self, topics: Iterable[str]) -> int:
+        """A number that grows when one of the topics is rung."""
+        return sum(self._versions[topic] for topic in topics)
+
+    def _look(self) -> None:
+        while True:
+            with self._db.transaction() as conn:
+                if self._position is None:
+                    self._position = events.newest(conn)
+                found = events.read(conn, self._position, limit=500)
+            if not found:
+                return
+            self._position = (found[-1].tx, found[-1].id)
+            topics = {topic for event in found for topic in self._topics_of(event)}
+            self.ring(topics)
+
+    def ring(self, topics: set[str]) -> None:
+        """Count the topics and wake who asked for them."""
+        if not topics:
+            return
+        self._versions.update(topics)
+        with self._lock:
+            streams = [s for s in self._streams if not s.topics.isdisjoint(topics)]
+        for stream in streams:
+            stream.loop.call_soon_threadsafe(_wake, stream, topics & stream.topics)
+
+    async def stream(self, topics: frozenset[str]) -> AsyncIterator[bytes]:
+        """The bytes of one page's event stream, until the page or we end it."""
+        stream = _Stream(topics, asyncio.get_running_loop())
+        with self._lock:
+            self._streams.add(stream)
+        try:
+            yield _event("hello", {"build": self._build, "now": utc_now().isoformat()})
+            while not self._closed:
+                try:
+                    async with asyncio.timeout(BEAT_S):
+                        await stream.wake.wait()
+                except TimeoutError:
+                    yield _event("beat", {"now": utc_now().isoformat()})
+                    continue
+                stream.wake.clear()
+                rung, stream.rung = stream.rung, set()
+                if rung:
+                    yield _event("ring", {"topics": sorted(rung)})
+        finally:
+            with self._lock:
+                self._streams.discard(stream)
+
+
+def _wake(stream: _Stream, topics: set[str]) -> None:
+    stream.rung |= topics
+    stream.wake.set()
+
+
+def _event(name: str, data: dict[str, object]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()

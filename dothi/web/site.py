@@ -1,0 +1,256 @@
+"""What pages share: templates, the live hub, the cache of panels, answers and cookies."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar import MediaType, Request, Response
+from litestar.response import Redirect
+
+from dothi.identity import agencies
+from dothi.identity.guard import Guard, set_cookie
+from dothi.identity.model import Actor
+from dothi.identity.passwords import Passwords
+from dothi.kernel.i18n import t
+from dothi.kernel.time import utc_now
+from dothi.store.database import Database
+from dothi.web.access import actor_of, lang_of
+from dothi.web.live import Hub
+from dothi.web.render import Pages
+from dothi.web.view import Account, Chip, Flash, Latest, LatestView, NavItem, Shell
+
+Frame = Callable[[Actor, str], tuple[tuple[Chip, ...], tuple[Latest, ...]]]
+"""What the rooms put into the shell: chips of the header, lines of the footer."""
+
+
+MOST_PAGES = 64
+"""Whole pages that a process keeps; each takes some 120 KB."""
+PAGE_KEPT_S = 10.0
+LONGEST_QUERY = 40
+"""A page under a longer query is rendered anew: it is nobody's usual view."""
+
+
+@dataclass(frozen=True)
+class _KeptPage:
+    text: bytes
+    packed: bytes
+    tag: str
+
+    @classmethod
+    def of(cls, text: str) -> _KeptPage:
+        raw = text.encode()
+        return cls(raw, gzip.compress(raw, 5, mtime=0), _tag(raw))
+
+
+@dataclass
+class Site:
+    """One web process's parts that pages need."""
+
+    db: Database
+    guard: Guard
+    hasher: Passwords
+    pages: Pages
+    hub: Hub
+    province: str
+    demo: bool
+    cache: PanelCache
+    menu: Sequence[tuple[str, str, str, str | None]]
+    """Entries of the navigation: catalogue key, address, icon, action needed (None: nobody asks)."""
+    frame: Frame
+    may: Callable[[Actor, str], bool]
+    _kept: PanelCache = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._kept = PanelCache(self.hub.version, MOST_PAGES)
+
+    def shell(self, request: Request[Any, Any, Any], title: str, current: str = "") -> Shell:
+        """The shell around a page for who asks."""
+        actor, lang = actor_of(request), lang_of(request)
+        state = request.scope["state"]
+        chips, latest = self.frame(actor, lang)
+        flash = request.query_params.get("done")
+        query = request.url.query
+        return Shell(
+            title=title,
+            province=self.province,
+            now=utc_now(),
+            path=request.url.path + (f"?{query}" if query and not flash else ""),
+            theme=state["theme"],
+            demo=self.demo,
+            nav=tuple(
+                NavItem(t(key, lang), url, icon, current=url == current)
+                for key, url, icon, action in self.menu
+                if action is None or self.may(actor, action)
+            ),
+            chips=chips,
+            chips_url="/chips",
+            chips_topics=CHIP_TOPICS,
+            account=self._account(actor, lang),
+            live_url="/live",
+            latest=LatestView("/latest", ("work", "loads"), latest) if latest else None,
+            flash=Flash("ok", t(f"web.done_{flash}", lang)) if flash in DONE else None,
+        )
+
+    def bare_shell(self, request: Request[Any, Any, Any], title: str) -> Shell:
+        """The shell of a page that must work without the database: errors and signing in."""
+        state = request.scope.get("state", {})
+        return Shell(
+            title=title,
+            province=self.province,
+            now=utc_now(),
+            path=request.url.path,
+            theme=state.get("theme"),
+            demo=self.demo,
+        )
+
+    def _account(self, actor: Actor, lang: str) -> Account | None:
+        if actor.kind != "person" or actor.agency_id is None:
+            return None
+
+        def look() -> str:
+            with self.db.transaction() as conn:
+                return agencies.get_agency(conn, actor.agency_id or 0).name(lang)
+
+        name = self.cache.value(("agency", actor.agency_id, lang), (), look, kept_s=300)
+        role = min((r.value for r in actor.roles), default="officer")
+        return Account(title=t(f"identity.role.{role}", lang), agency=name)
+
+    def page(
+        self, request: Request[Any, Any, Any], template: str, shell: Shell, view: object
+    ) -> Response[str]:
+        """A whole page."""
+        text = self.pages.page(template, lang_of(request), shell, view)
+        return html(
+            text, headers={"cache-control": "private, no-cache", "vary": "HX-Request, Cookie"}
+        )
+
+    def kept_page(
+        self,
+        request: Request[Any, Any, Any],
+        template: str,
+        topics: Sequence[str],
+        make: Callable[[], tuple[Shell, object]],
+    ) -> Response[Any]:
+        """A whole page, rendered and packed once for who sees the same, until a topic rings.
+
+        Its handler says `packed` in its options, so that nothing packs it again.
+        """
+        actor, lang = actor_of(request), lang_of(request)
+        query = request.url.query
+
+        def look() -> _KeptPage:
+            return _KeptPage.of(self.pages.page(template, lang, *make()))
+
+        if len(query) > LONGEST_QUERY or "done" in request.query_params:
+            found = look()
+        else:
+            theme = request.scope["state"]["theme"]
+            key = (who(actor), lang, theme, request.url.path, query)
+            found = self._kept.value(key, topics, look, kept_s=PAGE_KEPT_S)
+        headers = {
+            "etag": found.tag,
+            "cache-control": "private, no-cache",
+            "vary": "HX-Request, Cookie, Accept-Encoding",
+        }
+        if request.headers.get("if-none-match") == found.tag:
+            return Response(b"", status_code=304, media_type=MediaType.HTML, headers=headers)
+        packed = "gzip" in request.headers.get("accept-encoding", "")
+        if packed:
+            headers["content-encoding"] = "gzip"
+        body = found.packed if packed else found.text
+        return Response(body, media_type=MediaType.HTML, headers=headers)
+
+    def fragment(
+        self, request: Request[Any, Any, Any], template: str, view: object
+    ) -> Response[str]:
+        """A panel alone, for swapping in; unchanged ones are answered by their tag."""
+        return tagged(request, self.pages.render(template, lang_of(request), view=view))
+
+
+CHIP_TOPICS = ("work", "series:air_quality")
+DONE = frozenset({"undone", "decided", "moved", "password", "signed_in"})
+
+
+def html(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response[str]:
+    """An HTML answer."""
+    return Response(text, status_code=status, media_type=MediaType.HTML, headers=headers or {})
+
+
+def tagged(request: Request[Any, Any, Any], text: str) -> Response[str]:
+    """An HTML answer with an ETag; 304 without content where the browser has it already."""
+    tag = _tag(text.encode())
+    headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "HX-Request, Cookie"}
+    if request.headers.get("if-none-match") == tag:
+        return Response("", status_code=304, media_type=MediaType.HTML, headers=headers)
+    return html(text, headers=headers)
+
+
+def _tag(body: bytes) -> str:
+    return '"' + hashlib.blake2b(body, digest_size=12).hexdigest() + '"'
+
+
+def who(actor: Actor) -> Any:
+    """All of an actor that an answer of the policy depends on: for keys of caches."""
+    return (
+        actor.kind,
+        actor.account_id,
+        actor.agency_id,
+        actor.agencies,
+        actor.roles,
+        actor.actions,
+    )
+
+
+def see_other(path: str) -> Redirect:
+    """After a form: look at the page again. `path` must be local."""
+    return Redirect(path, status_code=303)
+
+
+def local_path(text: str | None, otherwise: str = "/") -> str:
+    """A path of ours, or another: no address of a foreign host passes, nor what browsers make one
+    of (they drop tabs and line ends, and read a backslash as a slash)."""
+    if not text or not text.startswith("/") or text.startswith("//") or "\\" in text:
+        return otherwise
+    return text if text.isprintable() else otherwise
+
+
+def with_session(site: Site, response: Any, token: str, *, https: bool) -> Any:
+    """The answer, with the session's cookie."""
+    response.headers["set-cookie"] = set_cookie(token, site.guard.lifetime, https=https)
+    return response
+
+
+class PanelCache:
+    """Values kept until one of their topics rings; keyed by all that the answer depends on,
+    the policy's answer included."""
+
+    def __init__(self, hub_version: Callable[[Sequence[str]], int], most: int = 4_000) -> None:
+        self._version = hub_version
+        self._most = most
+        self._kept: OrderedDict[Any, tuple[int, float, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def value(
+        self, key: Any, topics: Sequence[str], make: Callable[[], Any], *, kept_s: float = 30.0
+    ) -> Any:
+        """The kept value, or a new one. It is never older than `kept_s` seconds."""
+        version = self._version(topics)
+        now = time.monotonic()
+        with self._lock:
+            found = self._kept.get(key)
+        if found and found[0] == version and now - found[1] < kept_s:
+            return found[2]
+        made = make()
+        with self._lock:
+            self._kept[key] = (version, now, made)
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return made

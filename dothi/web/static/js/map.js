@@ -1,0 +1,277 @@
+// <dothi-map data-base data-bounds data-stations>: the province and its stations.
+//
+// data-base is GeoJSON (see MapView); data-stations is the id of the list whose items carry
+// data-lon, data-lat, data-aqi, data-class, data-name, data-word and a <template> for the popup.
+// The list is the truth: when it changes, the markers follow; without WebGL it stands alone.
+import { colour, rem, say, vendor } from './words.js'
+
+// Narrower maps open a station in the dialog: there is no room for a popup.
+const SMALL = 640
+const BOARD = '(min-width: 1280px) and (min-height: 800px)'
+
+class StationMap extends HTMLElement {
+  connectedCallback() {
+    this.pins = new Map()
+    this.start().catch(() => this.tell(say('map_none')))
+    addEventListener('dothi:theme', (this.themed = () => this.map?.setStyle(this.style(), { diff: false })))
+  }
+
+  disconnectedCallback() {
+    removeEventListener('dothi:theme', this.themed)
+    document.body.removeEventListener('htmx:afterSwap', this.swapped)
+    this.map?.remove()
+  }
+
+  tell(text) {
+    const note = document.createElement('p')
+    note.className = 'map-note'
+    note.textContent = text
+    this.replaceChildren(note)
+  }
+
+  async start() {
+    if (!document.createElement('canvas').getContext('webgl2')) throw new Error('no WebGL')
+    const [library, base] = await Promise.all([
+      vendor('maplibre/maplibre-gl.mjs'),
+      fetch(this.dataset.base).then((answer) => (answer.ok ? answer.json() : null)),
+      document.fonts.load('500 16px "Be Vietnam Pro"', 'Aạđ').catch(() => null),
+    ])
+    if (!base) return this.tell(say('map_failed'))
+    this.library = library
+    this.base = base
+    const [west, south, east, north] = this.dataset.bounds.split(',').map(Number)
+    this.bounds = [[west, south], [east, north]]
+    const canvas = document.createElement('div')
+    canvas.className = 'map-canvas'
+    this.replaceChildren(canvas)
+    this.map = new library.Map({
+      container: canvas,
+      style: this.style(),
+      bounds: this.bounds,
+      fitBoundsOptions: { padding: this.padding() },
+      attributionControl: false,
+      dragRotate: false,
+      pitchWithRotate: false,
+      touchPitch: false,
+      fadeDuration: 0,
+      renderWorldCopies: false,
+      cooperativeGestures: !matchMedia(BOARD).matches,
+      locale: {
+        'Map.Title': say('map_label'),
+        'Popup.Close': say('close'),
+        'CooperativeGesturesHandler.WindowsHelpText': say('map_wheel'),
+        'CooperativeGesturesHandler.MacHelpText': say('map_wheel_mac'),
+        'CooperativeGesturesHandler.MobileHelpText': say('map_touch'),
+      },
+    })
+    this.map.touchZoomRotate.disableRotation()
+    this.map.addControl(new Buttons(this), 'top-right')
+    this.map.on('movestart', (event) => (this.moved ||= Boolean(event.originalEvent)))
+    this.map.on('resize', () => this.moved || this.home(0))
+    this.map.on('idle', () => (this.dataset.state = 'ready'))
+    this.map.on('styledata', () => this.glow())
+    this.follow()
+  }
+
+  padding() {
+    const size = rem()
+    return this.clientWidth < SMALL
+      ? { top: 5.5 * size, bottom: size, left: size, right: size }
+      : { top: 3.25 * size, bottom: 1.25 * size, left: 1.5 * size, right: 1.5 * size }
+  }
+
+  home(duration = 300) {
+    this.moved = false
+    this.map.fitBounds(this.bounds, { padding: this.padding(), duration })
+  }
+
+  // -- the ground, from our own data ----------------------------------------------------------------
+
+  style() {
+    const size = rem() / 16
+    const kind = (...kinds) => ['in', ['get', 'kind'], ['literal', kinds]]
+    const shape = (id, type, filter, paint, layout = {}) => ({ id, type, source: 'base', filter, paint, layout })
+    const round = { 'line-join': 'round', 'line-cap': 'round' }
+    return {
+      version: 8,
+      sources: {
+        base: { type: 'geojson', data: this.base },
+        stations: { type: 'geojson', data: this.points() },
+      },
+      layers: [
+        { id: 'outside', type: 'background', paint: { 'background-color': colour('--outside') } },
+        shape('sea', 'fill', kind('sea'), { 'fill-color': colour('--water'), 'fill-opacity': 0.5 }),
+        shape('land', 'fill', kind('commune'), { 'fill-color': colour('--land') }),
+        shape('borders', 'line', kind('commune'), { 'line-color': colour('--land-line'), 'line-width': size }),
+        shape('water', 'fill', kind('water'), { 'fill-color': colour('--water') }),
+        shape('river', 'line', kind('river'), { 'line-color': colour('--water'), 'line-width': ['*', size, ['coalesce', ['get', 'width'], 4]] }, round),
+        shape('road', 'line', kind('road'), { 'line-color': colour('--road'), 'line-width': 1.4 * size, 'line-opacity': 0.9 }, round),
+        shape('outline', 'line', kind('province'), { 'line-color': colour('--text-2'), 'line-width': 1.3 * size, 'line-opacity': 0.8 }),
+        {
+          id: 'glow', type: 'circle', source: 'stations',
+          paint: { 'circle-color': ['get', 'colour'], 'circle-radius': 46 * size, 'circle-blur': 1, 'circle-opacity': 0.5 },
+        },
+        {
+          id: 'names', type: 'symbol', source: 'base', filter: kind('place'),
+          layout: {
+            'text-field': ['get', 'name'], 'text-font': ['Be Vietnam Pro'], 'text-size': 12 * size,
+            'text-padding': 4 * size,
+            'text-offset': ['case', ['in', ['get', 'name'], ['literal', this.items().map((item) => item.dataset.name)]], ['literal', [0, 2.1]], ['literal', [0, 0]]], 'symbol-sort-key': ['get', 'rank'],
+          },
+          paint: { 'text-color': colour('--text-2'), 'text-halo-color': colour('--land'), 'text-halo-width': 1.4 * size },
+        },
+      ],
+    }
+  }
+
+  // -- the stations ---------------------------------------------------------------------------------
+
+  items() {
+    return [...(document.getElementById(this.dataset.stations)?.querySelectorAll('[data-lon]') ?? [])]
+  }
+
+  points() {
+    const features = this.items().map((item) => ({
+      type: 'Feature',
+      geometry: { type: 'Point', coordinates: [Number(item.dataset.lon), Number(item.dataset.lat)] },
+      properties: { colour: getComputedStyle(item.querySelector('.badge path')).fill },
+    }))
+    return { type: 'FeatureCollection', features }
+  }
+
+  glow() {
+    const source = this.map.getSource('stations')
+    const points = this.points()
+    const text = JSON.stringify(points)
+    if (!source || text === this.shown) return
+    this.shown = text
+    source.setData(points)
+  }
+
+  follow() {
+    this.place()
+    this.swapped = (event) => {
+      if (event.detail.target.id !== this.dataset.stations) return
+      this.place()
+      this.glow()
+    }
+    document.body.addEventListener('htmx:afterSwap', this.swapped)
+  }
+
+  place() {
+    const kept = new Set()
+    // Worst last, so that it lies on top and is reached first where stations stand close.
+    for (const item of this.items().reverse()) {
+      kept.add(item.id)
+      const pin = this.pins.get(item.id) ?? this.pin(item)
+      const { name, aqi, word } = item.dataset
+      pin.button.setAttribute('aria-label', say(aqi ? 'station_label' : 'station_none', { name, aqi, word }))
+      pin.button.replaceChildren(item.querySelector('.badge').cloneNode(true))
+      this.refreshPopup(item)
+      pin.marker.setLngLat([Number(item.dataset.lon), Number(item.dataset.lat)])
+    }
+    for (const [id, pin] of this.pins) {
+      if (kept.has(id)) continue
+      pin.marker.remove()
+      this.pins.delete(id)
+    }
+  }
+
+  pin(item) {
+    const button = document.createElement('button')
+    button.type = 'button'
+    button.className = 'map-pin'
+    button.addEventListener('click', (event) => {
+      event.stopPropagation()
+      this.open(item.id)
+    })
+    const marker = new this.library.Marker({ element: button })
+      .setLngLat([Number(item.dataset.lon), Number(item.dataset.lat)])
+      .addTo(this.map)
+    // MapLibre gives markers the role of an image; ours are buttons.
+    button.removeAttribute('role')
+    const pin = { button, marker }
+    this.pins.set(item.id, pin)
+    return pin
+  }
+
+  open(id) {
+    this.popup?.remove()
+    const item = document.getElementById(id)
+    const { button } = this.pins.get(id)
+    const content = item.querySelector('template').content.cloneNode(true)
+    if (this.clientWidth < SMALL) {
+      content.querySelector('.popup-name').id = 'dialog-title'
+      dispatchEvent(new CustomEvent('dothi:dialog', { detail: content }))
+      return
+    }
+    const popup = new this.library.Popup({ offset: 1.4 * rem(), maxWidth: '20rem', closeButton: true })
+      .setLngLat([Number(item.dataset.lon), Number(item.dataset.lat)])
+      .setDOMContent(content)
+      .addTo(this.map)
+    this.popup = popup
+    this.opened = id
+    button.setAttribute('aria-expanded', 'true')
+    const box = popup.getElement()
+    box.setAttribute('role', 'dialog')
+    box.setAttribute('aria-label', item.dataset.name)
+    htmx.process(box)
+    box.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape') return
+      event.stopPropagation()
+      popup.remove()
+      button.focus()
+    })
+    requestAnimationFrame(() => this.reveal(box))
+    popup.on('close', () => button.setAttribute('aria-expanded', 'false'))
+  }
+
+  refreshPopup(item) {
+    const shown = this.popup?.isOpen() && this.opened === item.id && this.popup.getElement().querySelector('.popup')
+    if (!shown) return
+    shown.replaceChildren(...item.querySelector('template').content.firstElementChild.cloneNode(true).childNodes)
+    htmx.process(shown)
+  }
+
+  // Moves the map just so far that the whole popup is in view.
+  reveal(box) {
+    const inside = this.getBoundingClientRect()
+    const shown = box.getBoundingClientRect()
+    const edge = 0.5 * rem()
+    const right = Math.max(0, shown.right + edge - inside.right) || Math.min(0, shown.left - edge - inside.left)
+    const down = Math.max(0, shown.bottom + edge - inside.bottom) || Math.min(0, shown.top - edge - inside.top)
+    if (right || down) this.map.panBy([right, down], { duration: 200 })
+  }
+}
+
+// Zoom and home, in our own words and size.
+class Buttons {
+  constructor(owner) {
+    this.owner = owner
+  }
+
+  onAdd(map) {
+    this.box = document.createElement('div')
+    this.box.className = 'maplibregl-ctrl maplibregl-ctrl-group'
+    this.button('+', 'zoom_in', () => map.zoomIn())
+    this.button('−', 'zoom_out', () => map.zoomOut())
+    this.button('⌂', 'home_view', () => this.owner.home())
+    return this.box
+  }
+
+  onRemove() {
+    this.box.remove()
+  }
+
+  button(sign, key, act) {
+    const button = document.createElement('button')
+    button.type = 'button'
+    button.textContent = sign
+    button.title = say(key)
+    button.setAttribute('aria-label', say(key))
+    button.addEventListener('click', act)
+    this.box.append(button)
+  }
+}
+
+customElements.define('dothi-map', StationMap)

@@ -1,0 +1,133 @@
+"""A real browser, and the preview server: the product's screens with invented figures."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.preview import Preview, serve
+
+AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+SOFTWARE_GL = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@dataclass
+class Screen:
+    """An open page and what the browser had to say about it."""
+
+    page: Page
+    preview: Preview
+    complaints: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    weight: dict[str, int] = field(default_factory=dict)
+
+    def axe(self) -> list[str]:
+        """What axe-core finds wrong, one line for each element."""
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{rule['id']}: {node['html'][:160]}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]
+
+    def close(self) -> None:
+        """Ends the page; it must not have complained or spoken to another host."""
+        if not self.page.is_closed():
+            self.page.context.close()
+        assert self.complaints == []
+        assert self.foreign == []
+
+    def map_ready(self) -> None:
+        self.page.wait_for_selector("dothi-map[data-state=ready]", timeout=90_000)
+
+    def live(self) -> None:
+        self.page.wait_for_selector("dothi-live[data-state=live]")
+
+
+Open = Callable[..., Screen]
+
+
+def chromium_path() -> str | None:
+    """The browser to use; None: the one Playwright brought along."""
+    return os.environ.get("DOTHI_CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium of the system (or DOTHI_CHROMIUM), drawing WebGL in software."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=SOFTWARE_GL)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def preview() -> Iterator[Preview]:
+    server = serve()
+    yield server
+    server.cut += 1
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def open_screen(browser: Browser, preview: Preview) -> Iterator[Open]:
+    """Opens a path of the preview; at the end nothing may have complained or left this host."""
+    screens: list[Screen] = []
+
+    def open_screen(
+        path: str,
+        *,
+        theme: str = "dark",
+        lang: str = "vi",
+        size: tuple[int, int] = (1920, 1080),
+        script: str = "",
+        may_complain: bool = False,
+    ) -> Screen:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        context.add_cookies(
+            [
+                {"name": "theme", "value": theme, "url": preview.address},
+                {"name": "lang", "value": lang, "url": preview.address},
+            ]
+        )
+        if script:
+            context.add_init_script(script)
+        page = context.new_page()
+        page.set_default_timeout(90_000)
+        screen = Screen(page, preview)
+        page.on("pageerror", lambda error: screen.complaints.append(error.message))
+        page.on(
+            "console",
+            lambda said: (
+                screen.complaints.append(said.text)
+                if said.type == "error" and not may_complain
+                else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((preview.address, "data:"))
+                else screen.foreign.append(request.url)
+            ),
+        )
+        page.on(
+            "requestfinished",
+            lambda request: screen.weight.update(
+                {request.url: request.sizes()["responseBodySize"]}
+            ),
+        )
+        page.goto(preview.address + path)
+        screens.append(screen)
+        return screen
+
+    yield open_screen
+    for screen in screens:
+        screen.close()

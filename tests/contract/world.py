@@ -1,0 +1,228 @@
+"""The assembled web application on loopback, with agencies, people, keys and things to ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import uvicorn
+from litestar import Litestar
+
+from dothi.app import House, create_app
+from dothi.identity import accounts, keys, sessions
+from dothi.identity.agencies import add_agency
+from dothi.identity.model import SYSTEM, Agency, Role
+from dothi.identity.passwords import Passwords
+from dothi.indicators import service as indicator_service
+from dothi.kernel.time import utc_now
+from dothi.lake import registry
+from dothi.lake.contract import parse_contract
+from dothi.lake.loading import load_file
+from dothi.lake.model import Batch, Clash, SeriesRows, Source
+from dothi.lake.registry import Dataset
+from dothi.packs import install as pack_install
+from dothi.packs import load as pack_load
+from dothi.store.database import own_sql
+from dothi.store.settings import Settings, shipped_packs
+from dothi.web.live import Hub
+from dothi.work.model import Severity
+from dothi.work.service import Opening, open_item
+from tests.conftest import app_url
+
+OURS, OTHERS = "so-nnmt", "so-xd"
+PASSWORD = "Sông Ba chảy ngược"
+PEOPLE = ("admin", "operator", "officer", "leader", "data", "auditor")
+
+CONTRACT = """
+dataset: {name}
+kind: series
+title: {{vi: Số đo, en: Readings}}
+owner: {owner}
+time: {{zone: Asia/Ho_Chi_Minh, rhythm: PT1H, stamp: end}}
+key: [station]
+parameters:
+  level: {{title: {{vi: Mực nước, en: Level}}, unit: m, range: [0, 10]}}
+sharing: {sharing}
+things:
+  - key: [G1]
+    name: {{vi: Trạm G1, en: Gauge G1}}
+"""
+GROUND = "ground: for tests"
+SHARINGS = {
+    "own": (OURS, "{}"),
+    "other": (OTHERS, "{}"),
+    "public": (OTHERS, f"{{public: true, {GROUND}}}"),
+    "shared": (OTHERS, f"{{agencies: [{OURS}], {GROUND}}}"),
+}
+
+
+@dataclass
+class World:
+    """One web process, what is in its store, and everybody who may ask it."""
+
+    house: House
+    app: Litestar
+    hub: Hub
+    address: str
+    accounts: dict[str, int] = field(default_factory=dict)
+    bearers: dict[str, str] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    loads: dict[str, int] = field(default_factory=dict)
+    agencies: dict[str, int] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def client(self, who: str = "anonymous", **more: Any) -> httpx.Client:
+        """A browser or a machine of its own, signed in anew."""
+        headers = {"accept-language": "en", **more.pop("headers", {})}
+        client = httpx.Client(base_url=self.address, headers=headers, timeout=30, **more)
+        if who in self.accounts:
+            with self.house.db.transaction() as conn:
+                token = sessions.start(conn, self.accounts[who], address="127.0.0.1", now=utc_now())
+            client.cookies.set("dothi_session", token)
+            client.headers["sec-fetch-site"] = "same-origin"
+        elif who in self.bearers:
+            client.headers["authorization"] = f"Bearer {self.bearers[who]}"
+        else:
+            assert who == "anonymous", who
+        return client
+
+    def stream(self, what: str) -> int:
+        with self.house.db.transaction() as conn:
+            return min(registry.streams(conn, self.datasets[what]))
+
+    def new_load(self, what: str) -> int:
+        """A load of one value, free to be undone."""
+        return self._commit(what, clash=False)
+
+    def new_conflict(self, what: str) -> int:
+        """A contradiction that waits for a decision; its rows are 2 and 3."""
+        load = self._commit(what, clash=True)
+        with self.house.db.transaction() as conn:
+            row = conn.execute("SELECT id FROM conflict WHERE load_id = %s", (load,)).fetchone()
+        assert row is not None
+        return row[0]
+
+    def _commit(self, what: str, *, clash: bool) -> int:
+        dataset, number = self.datasets[what], next(self._numbers)
+        at = utc_now().replace(microsecond=0) - timedelta(seconds=number)
+        stream = self.house.lake.stream_ids(dataset, [(("G1",), "level")])[("G1",), "level"]
+        candidates = [
+            {"row": 2, "value": 1.0, "quality": 0},
+            {"row": 3, "value": 2.0, "quality": 0},
+        ]
+        rows = SeriesRows([stream], [at], [1.0], [0], [2])
+        clashes = [Clash(stream, at, candidates)] if clash else []
+        done = self.house.lake.commit(Batch(dataset.id, rows, Source("form"), clashes=clashes))
+        return done.load_id
+
+    def new_work(self, what: str) -> str:
+        """An alarm that waits to be accepted; its version is 1."""
+        agency = self.agencies[OURS if what == "own" else OTHERS]
+        opening = Opening(
+            kind="alarm", title={"vi": "Mực nước cao", "en": "High water"},
+            severity=Severity.WARNING, agency_id=agency,
+        )  # fmt: skip
+        with self.house.db.transaction() as conn:
+            return open_item(conn, SYSTEM, opening).code
+
+    def fresh_file(self) -> dict[str, tuple[str, io.BytesIO]]:
+        """A form with a CSV file that nobody has loaded before."""
+        at = utc_now() - timedelta(days=2, seconds=next(self._numbers))
+        text = f"station,time,level\nG1,{at:%Y-%m-%dT%H:%M:%SZ},{next(self._numbers) / 1000}\nG1,yesterday,=1+1\n"
+        return {"file": (f"{secrets.token_hex(4)}.csv", io.BytesIO(text.encode()))}
+
+
+@contextmanager
+def fresh_database(server: str, template: str, name: str) -> Iterator[str]:
+    """A migrated database for a whole module of tests."""
+    with psycopg.connect(server, autocommit=True) as conn:
+        conn.execute(own_sql(f"CREATE DATABASE {name} TEMPLATE {template} OWNER dothi_app"))
+    try:
+        yield app_url(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as conn:
+            conn.execute(own_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@contextmanager
+def world(database_url: str, home: Path) -> Iterator[World]:
+    """The application as `dothi web` runs it, on a free port of this machine."""
+    settings = Settings(home=home, database_url=database_url, packs=shipped_packs(), lang="en")
+    house = House.open(settings, "web", max_size=16)
+    app, hub = create_app(house)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        made = World(house, app, hub, address)
+        _settle(made)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, lifespan="on",
+            timeout_graceful_shutdown=2,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        running = threading.Thread(
+            target=lambda: asyncio.run(server.serve(sockets=[listening])), daemon=True
+        )
+        running.start()
+        try:
+            _wait(lambda: server.started)
+            yield made
+        finally:
+            hub.close()
+            server.should_exit = True
+            running.join(10)
+            house.close()
+
+
+def _wait(done: Any) -> None:
+    for _ in range(500):
+        if done():
+            return
+        time.sleep(0.01)
+    raise TimeoutError("the application did not start")
+
+
+def _settle(made: World) -> None:
+    hasher = Passwords(memory_kib=1024, passes=1)
+    packs = pack_load.load_all(made.house.settings.packs)
+    with made.house.db.transaction() as conn:
+        accounts.first_admin(conn, PASSWORD, hasher)
+        pack_install.install(conn, packs)
+        indicator_service.install(conn, packs)
+        add_agency(conn, Agency(OTHERS, "Sở Xây dựng", "Construction", "tinh"), actor=SYSTEM)
+        made.agencies = dict(conn.execute("SELECT code, id FROM agency").fetchall())
+        for what, (owner, sharing) in SHARINGS.items():
+            text = CONTRACT.format(name=f"{what}_gauges", owner=owner, sharing=sharing)
+            made.datasets[what] = registry.register(conn, parse_contract(text))
+        made.datasets["air"] = registry.find(conn, "air_quality")
+        for role in PEOPLE:
+            made.accounts[role] = accounts.create_account(
+                conn, login=role, display_name=role, agency=OURS, roles=[Role(role)],
+                password=PASSWORD, hasher=hasher, actor=SYSTEM,
+            ).id  # fmt: skip
+        for name, actions in (("key", None), ("feeder", ["dataset.load"])):
+            made.bearers[name] = keys.issue(
+                conn, name=name, agency=OURS, roles=[Role.DATA], actions=actions, actor=SYSTEM,
+                now=utc_now(),
+            )[1]  # fmt: skip
+    for what in SHARINGS:
+        form = made.fresh_file()["file"]
+        path = made.house.settings.home / form[0]
+        path.write_bytes(form[1].getvalue())
+        loaded = load_file(
+            made.house.lake, made.house.files, made.datasets[what], path, name=form[0]
+        )
+        made.loads[what] = loaded.outcome.load_id

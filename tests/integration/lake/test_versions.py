@@ -1,0 +1,152 @@
+"""The store against a naive model: whatever happens in whatever order, both hold the same.
+
+The model keeps for each key the list of versions; an undone load's versions vanish. Operations:
+commits through the head and in bulk, corrections, withdrawals, closing days, merging, undoing.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from dothi.lake import registry
+from dothi.lake.body import engine
+from dothi.lake.model import Batch, Quality, SeriesRows, Source, Span, StagedRows
+from dothi.lake.registry import Dataset
+from dothi.lake.service import Lake
+from dothi.store.database import Database
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+HOURS = 40
+
+Key = tuple[int, datetime]
+Versions = dict[Key, list[tuple[int, float | None]]]
+
+
+def _ids(db: Database, air: Dataset) -> list[int]:
+    names = [((station,), p) for station in ("A", "B") for p in ("pm25", "o3")]
+    with db.transaction() as conn:
+        found = registry.stream_ids(conn, air, names)
+    return sorted(found.values())
+
+
+def _stored(lake: Lake, air: Dataset) -> dict[Key, float | None]:
+    with lake.view() as view:
+        rows = view.execute(f"SELECT stream_id, t, v FROM {view.series(air)}").fetchall()
+    keys = [(s, t) for s, t, _ in rows]
+    assert len(keys) == len(set(keys)), "a key stands twice"
+    return {(s, t): v for s, t, v in rows}
+
+
+def _newest(db: Database) -> dict[int, tuple[datetime, float | None]]:
+    with db.transaction() as conn:
+        rows = conn.execute("SELECT stream_id, t, v FROM series_newest").fetchall()
+    return {s: (t, v) for s, t, v in rows}
+
+
+def _current(model: Versions) -> dict[Key, float | None]:
+    out: dict[Key, float | None] = {}
+    for key, versions in model.items():
+        if versions and versions[-1][1] != float("inf"):  # inf: withdrawn
+            out[key] = versions[-1][1]
+    return out
+
+
+def _staged(folder: Path, rows: SeriesRows) -> StagedRows:
+    path = folder / f"staged-{random.getrandbits(60):x}.parquet"
+    table = engine(1, "200MB")
+    table.execute(
+        "CREATE TABLE s (stream_id INTEGER, row_no INTEGER, t TIMESTAMPTZ, v DOUBLE, q SMALLINT)"
+    )
+    if len(rows):
+        table.executemany("INSERT INTO s VALUES (?, ?, ?, ?, ?)", [
+            [a, b, c, d, e] for a, b, c, d, e in
+            zip(rows.stream_id, rows.row_no, rows.t, rows.v, rows.q, strict=True)
+        ])  # fmt: skip
+    table.execute(f"COPY s TO '{path}'")
+    return StagedRows.of(path, len(rows))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_head_and_body_hold_what_a_naive_model_holds(
+    lake: Lake, air: Dataset, db: Database, tmp_path: Path, seed: int
+) -> None:
+    dice = random.Random(seed)
+    streams = _ids(db, air)
+    model: Versions = {}
+    loads: list[int] = []
+    for step in range(28):
+        act = dice.choices(
+            ["head", "bulk", "span", "bulkspan", "close", "undo", "merge"], [8, 3, 2, 1, 3, 4, 1]
+        )[0]
+        if act == "close":
+            lake.close_days(air.id, START + timedelta(hours=dice.randrange(HOURS)))
+        elif act == "merge":
+            lake.maintain()
+        elif act == "undo" and loads:
+            load = loads.pop(dice.randrange(len(loads)))
+            lake.undo(load)
+            for versions in model.values():
+                versions[:] = [v for v in versions if v[0] != load]
+        elif act in ("head", "bulk", "span", "bulkspan"):
+            door = dice.choice(["file", "http"])
+            keys = {
+                (dice.choice(streams), START + timedelta(hours=dice.randrange(HOURS)))
+                for _ in range(dice.randrange(1, 25))
+            }
+            values = {key: float(dice.randrange(4)) for key in keys}
+            rows = SeriesRows(
+                [k[0] for k in values], [k[1] for k in values], list(values.values()),
+                [int(Quality.VALID)] * len(values), list(range(1, len(values) + 1)),
+            )  # fmt: skip
+            spans = []
+            if act in ("span", "bulkspan"):
+                a, b = sorted(dice.randrange(HOURS) for _ in range(2))
+                spans = [
+                    Span(
+                        dice.choice(streams), START + timedelta(hours=a), START + timedelta(hours=b)
+                    )
+                ]
+            batch = Batch(
+                air.id,
+                _staged(tmp_path, rows) if act.startswith("bulk") else rows,
+                Source(door),
+                replaces=spans,
+            )
+            before = _current(model)
+            outcome = lake.commit(batch)
+            loads.append(outcome.load_id)
+            new = changed = same = removed = 0
+            for key, value in values.items():
+                versions = model.setdefault(key, [])
+                if key not in before:
+                    new += 1
+                elif before[key] != value:
+                    changed += 1
+                else:
+                    same += 1
+                    if door != "file":
+                        continue
+                versions.append((outcome.load_id, value))
+            for span in spans:
+                for key in before:
+                    if (
+                        key[0] == span.stream_id
+                        and span.start <= key[1] <= span.end
+                        and key not in values
+                    ):
+                        model[key].append((outcome.load_id, float("inf")))
+                        removed += 1
+            assert (outcome.new, outcome.changed, outcome.same, outcome.removed) == (
+                new, changed, same, removed,
+            ), f"step {step} {act} {door}"  # fmt: skip
+        expected = _current(model)
+        assert _stored(lake, air) == expected, f"step {step}: {act}"
+        tops = {}
+        for (s, t), v in expected.items():
+            if s not in tops or t > tops[s][0]:
+                tops[s] = (t, v)
+        assert _newest(db) == tops, f"step {step}: newest after {act}"
