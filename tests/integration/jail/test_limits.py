@@ -217,6 +217,7 @@ def test_when_the_parent_is_killed_the_job_and_its_folder_go_too(scratch: Path) 
         "from pathlib import Path; from dothi.jail import Job, Limits, run;"
         f"run(Job('{JOBS}:sleep'), Limits(), scratch=Path({str(scratch)!r}))"
     )
+    known = _children()
     for leave_out in ("", "namespaces"):
         call = code.replace("scratch=", f"leave_out={{'{leave_out}'}}, scratch=")
         parent = subprocess.Popen([sys.executable, "-c", call])
@@ -224,7 +225,7 @@ def test_when_the_parent_is_killed_the_job_and_its_folder_go_too(scratch: Path) 
         parent.kill()
         parent.wait()
         assert wait_until(lambda: not any(scratch.iterdir()))
-        assert wait_until(_reaped)
+        assert wait_until(lambda: _reaped(known))
 
 
 @LINUX
@@ -232,7 +233,7 @@ def test_when_the_parent_is_killed_the_job_and_its_folder_go_too(scratch: Path) 
 def test_when_the_keeper_is_killed_the_job_goes_too(
     leave_out: frozenset[str], scratch: Path
 ) -> None:
-    known = {child.pid for child in psutil.Process().children()}
+    known = _children()
     caught: list[Exception] = []
 
     def work() -> None:
@@ -248,15 +249,20 @@ def test_when_the_keeper_is_killed_the_job_goes_too(
     keeper.kill()
     thread.join(5)
     assert len(caught) == 1
-    assert wait_until(_reaped)
+    assert wait_until(lambda: _reaped(known))
 
 
-def _reaped() -> bool:
-    """Collect what was handed to us as the next living ancestor; True when all is gone."""
+def _children() -> set[int]:
+    """Ours that live now: another test's database server may be one of them."""
+    return {child.pid for child in psutil.Process().children()}
+
+
+def _reaped(known: set[int]) -> bool:
+    """Collect what was handed to us as the next living ancestor; True when all new ones are gone."""
     for child in psutil.Process().children():
-        if child.status() == psutil.STATUS_ZOMBIE:
+        if child.pid not in known and child.status() == psutil.STATUS_ZOMBIE:
             os.waitpid(child.pid, os.WNOHANG)
-    return not psutil.Process().children(recursive=True)
+    return _children() <= known
 
 
 # -- output -------------------------------------------------------------------------------------------
