@@ -220,27 +220,27 @@ def run_web(args: argparse.Namespace, settings: Settings) -> int:
 def run_worker(_args: argparse.Namespace, settings: Settings) -> int:
     """Alarms, roll-ups, schedules, the lake's writer."""
     _begin_role(settings)
-    from dothi import app
+    from dothi import worker
 
-    app.work(settings)
+    worker.work(settings)
     return 0
 
 
 def run_migrate(_args: argparse.Namespace, settings: Settings) -> int:
     """Bring the database to this version's schema."""
     _begin_role(settings)
-    from dothi import app
+    from dothi import migrate
 
-    app.migrate(settings)
+    migrate.migrate(settings)
     return 0
 
 
 def run_demo(_args: argparse.Namespace, settings: Settings) -> int:
     """Feed demonstration data."""
     _begin_role(settings)
-    from dothi import app
+    from dothi import feeder
 
-    app.demo(settings)
+    feeder.run(settings)
     return 0
 
 

@@ -37,6 +37,7 @@ from dothi.store.processes import (
     children_of,
     spawn,
 )
+from dothi.store.pulse import PULSE, SILENCE_S, Pulse
 from dothi.store.runner import APPLICATION, LOG_SEGMENT, OWNER, EmbeddedPostgres
 from dothi.store.settings import FIRST_ACCOUNT, Settings
 
@@ -55,7 +56,8 @@ class Role:
     """One kind of child. `once`: it must end well before what is listed after it starts.
 
     `database`: the variables with the embedded database's addresses it gets. `listens`: it
-    inherits the listening socket, its number in DOTHI_SOCKET.
+    inherits the listening socket, its number in DOTHI_SOCKET, and is started again when its pulse
+    is not felt for `silence_s`.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Role:
     count: int = 1
     once: bool = False
     listens: bool = False
+    silence_s: float = SILENCE_S
     database: Sequence[str] = ("DOTHI_DATABASE_URL",)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,6 +108,7 @@ class Supervisor:
         self._say_line = say or _print
         self._mark = secrets.token_hex(8)
         self._children: list[Child] = []
+        self._pulses: dict[str, tuple[Pulse, float]] = {}
         self._database: EmbeddedPostgres | None = None
         self._socket: socket.socket | None = None
         self._port = settings.port
@@ -245,6 +249,10 @@ class Supervisor:
         if role.listens and self._socket:
             inherited.append(self._socket.fileno())
             environment[SOCKET] = str(self._socket.fileno())
+        pulse = self._new_pulse(role, name) if role.listens else None
+        if pulse:
+            inherited.append(pulse.child_end)
+            environment[PULSE] = str(pulse.child_end)
         log = os.open(self.home.logs / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             return spawn(
@@ -256,6 +264,23 @@ class Supervisor:
             )
         finally:
             os.close(log)
+            if pulse:
+                pulse.handed_over()
+
+    def _new_pulse(self, role: Role, name: str) -> Pulse:
+        if name in self._pulses:
+            self._pulses[name][0].close()
+        self._pulses[name] = Pulse(), role.silence_s
+        return self._pulses[name][0]
+
+    def _end_hung(self, since_last_look_s: float) -> None:
+        """Kill who lives but answers no more; it is started again like whoever was killed."""
+        for child in self._children:
+            if child.process and child.name in self._pulses:
+                pulse, longest_s = self._pulses[child.name]
+                if (silent_s := pulse.silent_s(since_last_look_s)) >= longest_s:
+                    self._say("hangs", name=child.name, seconds=int(silent_s))
+                    child.process.kill()
 
     def _launch(self, child: Child) -> None:
         try:
@@ -341,6 +366,7 @@ class Supervisor:
             self._sweep_at = None
             self._sweep()
         if now - self._checked_at >= 1.0:
+            self._end_hung(now - self._checked_at)
             self._checked_at = now
             self._look_at_disk()
             for child in self._children:

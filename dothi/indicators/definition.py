@@ -9,10 +9,8 @@ from typing import Any
 
 import yaml
 
-from dothi.indicators import sql
 from dothi.indicators.functions import FUNCTIONS
 from dothi.indicators.model import GRAINS, SEVERITIES, Definition, Output, Threshold
-from dothi.indicators.rewrite import binding_faults
 from dothi.kernel import units
 from dothi.kernel.errors import Fault, Invalid
 from dothi.kernel.time import zone
@@ -33,6 +31,10 @@ def load(packs: Sequence[Pack], others: Iterable[Contract] = ()) -> list[Definit
 
     They may read datasets of any of the packs and those of `others`, and other indicators.
     """
+    # The SQL parser takes a tenth of a second to load; whoever parses what is stored needs none.
+    from dothi.indicators import sql
+    from dothi.indicators.rewrite import binding_faults
+
     contracts = {c.name: c for c in (*others, *(c for pack in packs for c in pack.contracts))}
     faults: list[Fault] = []
     drafts: dict[str, Definition] = {}
@@ -49,7 +51,7 @@ def load(packs: Sequence[Pack], others: Iterable[Contract] = ()) -> list[Definit
             else:
                 drafts[made.name] = made
     for draft in drafts.values():
-        faults += _meaning(draft, contracts, drafts)
+        faults += [*_meaning(draft, contracts, drafts), *sql.faults(draft)]
     ordered, circle = _in_order(drafts)
     for name in circle:
         params = {"names": " → ".join([*circle, circle[0]])}
@@ -267,7 +269,7 @@ def _meaning(
             reading.fault(("key",), "indicators.other_key", name=name, wanted=", ".join(key))
         if base_of(name, contracts, drafts) != base_of(next(iter(draft.inputs)), contracts, drafts):
             reading.fault(place, "indicators.other_things", name=name)
-    return [*reading.faults, *sql.faults(draft)]
+    return reading.faults
 
 
 def base_of(name: str, contracts: dict[str, Contract], drafts: dict[str, Definition]) -> str | None:

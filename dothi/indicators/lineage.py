@@ -20,7 +20,7 @@ from dothi.lake.layout import Layout, layout
 from dothi.lake.model import Quality
 from dothi.lake.read import View
 from dothi.lake.registry import Dataset
-from dothi.lake.service import Lake
+from dothi.lake.service import Lake, taken_out_with
 from dothi.store.database import SCHEMA
 
 
@@ -37,17 +37,19 @@ class Affected:
 
 
 def affected_by_load(lake: Lake, load_id: int) -> list[Affected]:
-    """Exactly the stored figures that undoing the load changes once the worker has followed.
+    """Exactly the stored figures that undoing the load changes once the worker has followed,
+    decisions about its contradictions included.
 
     Figures of indicators over indicators are among them. Raises NotFound for no such load.
     """
     with lake.db.transaction() as conn:
-        row = conn.execute("SELECT dataset_id, state FROM load WHERE id = %s", (load_id,))
+        row = conn.execute("SELECT dataset_id FROM load WHERE id = %s", (load_id,))
         found = row.fetchone()
         if found is None:
             raise NotFound("lake.no_load", id=load_id)
         dataset = registry.get(conn, found[0])
-        if found[1] != "committed" or dataset.contract.kind != "series":
+        loads = taken_out_with(conn, load_id)
+        if load_id not in loads or dataset.contract.kind != "series":
             return []
         in_body = registry.body_until(conn, [dataset.id])[dataset.id] is not None
         work = [(one, subject(conn, one)) for one in indicators(conn)]
@@ -60,18 +62,20 @@ def affected_by_load(lake: Lake, load_id: int) -> list[Affected]:
         }
     out: list[Affected] = []
     with lake.view() as view:
-        without = _Without(view, dataset, load_id, in_body=in_body)
+        without = _Without(view, dataset, loads, in_body=in_body)
         for one, about in work:
             out += without.follow(one, about, known[one.name])
     return sorted(out, key=lambda a: (a.indicator, a.thing_id, a.output, a.t))
 
 
 class _Without:
-    """The store as it would be without one load, indicator after indicator."""
+    """The store as it would be without some loads, indicator after indicator."""
 
-    def __init__(self, view: View, dataset: Dataset, load_id: int, *, in_body: bool) -> None:
+    def __init__(
+        self, view: View, dataset: Dataset, loads: Sequence[int], *, in_body: bool
+    ) -> None:
         self.view = view
-        self.load_id = load_id
+        self._loads = ", ".join(str(int(number)) for number in loads)
         self._in_place: dict[int, str] = {dataset.id: "less"}
         """For each dataset that changes: the table of what stands in place of its changed keys."""
         self._extents: dict[int, list[tuple[int, datetime, datetime]]] = {}
@@ -129,17 +133,17 @@ class _Without:
         )
 
     def _versions(self, dataset: Dataset, place: Layout, *, in_body: bool) -> None:
-        """The keys whose newest version is the load's, with the version that stands below it."""
+        """The keys whose newest version is one of the loads', with the version that stands below it."""
         columns = place.names
         for name, past in (("head_now", False), ("head_past", True)):
             self.view.execute(
                 f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {columns} FROM postgres_query(?, ?)",
-                [CATALOGUE, _of_keys(place, self.load_id, past=past)],
+                [CATALOGUE, _of_keys(place, self._loads, past=past)],
             )
         body = ""
         if in_body:
-            mine = f"SELECT stream_id, t FROM {place.table} WHERE load_id = {self.load_id:d}"
-            more = f"SELECT stream_id, t FROM {place.past} WHERE load_id = {self.load_id:d}"
+            mine = f"SELECT stream_id, t FROM {place.table} WHERE load_id IN ({self._loads})"
+            more = f"SELECT stream_id, t FROM {place.past} WHERE load_id IN ({self._loads})"
             keys = f"({mine} UNION {more} UNION SELECT stream_id, t FROM head_now)"
             body = "".join(
                 f" UNION ALL SELECT {place.columns_of('b')} FROM {table} b JOIN {keys} k "
@@ -157,12 +161,12 @@ class _Without:
                 WITH mine AS (
                     SELECT stream_id, t, load_id FROM versions {newest}),
                 below AS (
-                    SELECT {columns} FROM versions WHERE load_id <> {self.load_id:d} {newest})
+                    SELECT {columns} FROM versions WHERE load_id NOT IN ({self._loads}) {newest})
                 SELECT m.stream_id, coalesce(b.row_no, 0) AS row_no, m.t, b.v,
                        coalesce(b.load_id, 0) AS load_id,
                        coalesce(b.q, {int(Quality.WITHDRAWN)}) AS q
                 FROM mine m LEFT JOIN below b ON b.stream_id = m.stream_id AND b.t = m.t
-                WHERE m.load_id = {self.load_id:d}"""
+                WHERE m.load_id IN ({self._loads})"""
         )
         self._extent(dataset, "less")
 
@@ -217,11 +221,11 @@ class _Without:
         self._extent(dataset, name)
 
 
-def _of_keys(place: Layout, load_id: int, *, past: bool) -> str:
-    """PostgreSQL: versions in the head of the keys that have one of this load."""
+def _of_keys(place: Layout, loads: str, *, past: bool) -> str:
+    """PostgreSQL: versions in the head of the keys that have one of these loads."""
     head, before = (f"{SCHEMA}.{table}" for table in (place.shape.head, place.shape.past))
     keys = (
-        f"(stream_id, t) IN (SELECT stream_id, t FROM {head} WHERE load_id = {load_id:d} "
-        f"UNION SELECT stream_id, t FROM {before} WHERE load_id = {load_id:d})"
+        f"(stream_id, t) IN (SELECT stream_id, t FROM {head} WHERE load_id IN ({loads}) "
+        f"UNION SELECT stream_id, t FROM {before} WHERE load_id IN ({loads}))"
     )
     return place.from_head(keys, past=past)

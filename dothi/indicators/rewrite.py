@@ -11,7 +11,7 @@ from dothi.indicators import sql
 from dothi.indicators.functions import FUNCTIONS
 from dothi.indicators.model import Definition
 from dothi.kernel.errors import Fault
-from dothi.lake.body import extension_path
+from dothi.lake.engine import extension_path
 
 _NUMBERS = (
     "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER",

@@ -124,10 +124,12 @@ class Desk:
 
     def air(self, actor: Actor) -> Air:
         """The air service now. Raises NotFound where the actor may not see it."""
-        with self.db.transaction() as conn:
-            dataset = self.cache.value(
-                ("dataset", AIR), (), lambda: registry.find(conn, AIR), kept_s=10
-            )
+
+        def look() -> Dataset:
+            with self.db.transaction() as conn:
+                return registry.find(conn, AIR)
+
+        dataset = self.cache.value(("dataset", AIR), (), look, kept_s=10)
         decision = decide(actor, "dataset.read", dataset.resource)
         if not decision.allowed:
             raise NotFound("identity.not_found")
@@ -194,8 +196,12 @@ class Desk:
         """Whether the list of loads is for them."""
         if not actor.signed_in:
             return False
-        with self.db.transaction() as conn:
-            datasets = self.cache.value("datasets", (), lambda: registry.datasets(conn), kept_s=30)
+
+        def look() -> list[Dataset]:
+            with self.db.transaction() as conn:
+                return registry.datasets(conn)
+
+        datasets = self.cache.value("datasets", (), look, kept_s=30)
         return any(decide(actor, "load.read", loads.resource(d, 0)).allowed for d in datasets)
 
     def frame(self, actor: Actor, lang: str) -> tuple[tuple[w.Chip, ...], tuple[w.Latest, ...]]:
@@ -236,13 +242,14 @@ class Desk:
 
         def look() -> tuple[w.Latest, ...]:
             lines: list[w.Latest] = []
+            sees_loads = self.sees_loads(actor)
             with self.db.transaction() as conn:
                 if self.sees_work(actor):
                     newest = inbox.inbox(conn, actor, limit=30).items
                     for item in sorted(newest, key=lambda i: i.opened_at, reverse=True)[:4]:
                         text = t("ioc.latest_work", lang, code=item.code, title=item.title[lang])
                         lines.append(w.Latest(item.opened_at, text))
-                if self.sees_loads(actor):
+                if sees_loads:
                     for load in loads.page(conn, actor, limit=3):
                         name = load.file_name or load.door
                         text = t("ioc.latest_load", lang, file=name, rows=load.rows_in)

@@ -11,6 +11,7 @@ from dothi.indicators.service import Latest
 from dothi.ioc import view as v
 from dothi.ioc.desk import AIR, HOURLY, PM25_DAY, TOPICS, Air, Desk
 from dothi.ioc.work_view import rows_of
+from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import date, number, t
 from dothi.kernel.period import Period
 from dothi.kernel.time import VN
@@ -412,7 +413,9 @@ def chart(desk: Desk, actor: Actor, lang: str, stream_id: int | None) -> v.Chart
         url=chart_url(stream_id),
         topics=(f"series:{dataset.name}",),
         title=t("ioc.chart_of", lang, what=spec.title[lang], place=thing.title(lang)),
-        subtitle=dataset.contract.title[lang],
+        subtitle=""
+        if dataset.contract.title[lang] == spec.title[lang]
+        else dataset.contract.title[lang],
         data_url=f"/api/v1/streams/{stream_id}/chart",
         csv_url=f"/api/v1/streams/{stream_id}/rows.csv",
         quantities=tuple(
@@ -444,7 +447,8 @@ def _named_streams(air: Air, desk: Desk) -> dict[int, tuple[int, str, registry.D
                         named[s.id] = (s.thing_id, s.parameter, indicator.dataset)
         return named
 
-    key = ("named", tuple(sorted(air.streams)))
+    figures = {x.stream_id for x in (*air.aqi.values(), *air.day.values())}
+    key = ("named", tuple(sorted(air.streams)), tuple(sorted(figures)))
     return desk.cache.value(key, (), look, kept_s=15)
 
 
@@ -596,9 +600,12 @@ def conflict_view(conn: Any, actor: Actor, found: Contradiction, lang: str) -> v
 
 
 def work(desk: Desk, actor: Actor, lang: str) -> v.WorkPanel:
-    """The service's open work items, most urgent first; empty for who may not see them."""
+    """The service's open work items, most urgent first.
+
+    Raises NotFound for who may not see work items.
+    """
     if not desk.sees_work(actor):
-        return v.WorkPanel(f"{BASE}/work", (), (), 0, "/login")
+        raise NotFound("identity.not_found")
     filters = Filters(services=frozenset({"environment"}))
     with desk.db.transaction() as conn:
         page = inbox.inbox(conn, actor, filters, limit=PANEL_WORK)

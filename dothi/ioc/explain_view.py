@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dothi.identity.model import Actor
 from dothi.identity.policy import decide, require
-from dothi.indicators.explain import Explanation, explain
 from dothi.ioc import view as v
 from dothi.ioc.desk import Desk
 from dothi.ioc.environment import aqi_class, attention
@@ -18,6 +17,9 @@ from dothi.lake import loads
 from dothi.lake.model import Quality
 from dothi.web.view import Status
 
+if TYPE_CHECKING:
+    from dothi.indicators.explain import Explanation
+
 MOST_ROWS = 400
 
 
@@ -28,6 +30,9 @@ def explained(
 
     Raises NotFound for a figure that is not there or not for this actor.
     """
+    # With it comes the SQL parser, a tenth of a second that no start of the web should pay.
+    from dothi.indicators.explain import explain
+
     found = explain(desk.lake, indicator, thing_id, Period.parse(period, VN))
     require(actor, "dataset.read", found.indicator.dataset.resource)
     if thing_id not in desk.air(actor).things:

@@ -30,10 +30,11 @@ def page(
     desk: Desk, actor: Actor, lang: str, before: int | None, dataset_name: str | None
 ) -> v.LoadsView:
     """What people brought, newest first. Raises what the policy raises for who may see none."""
+    sees_some = desk.sees_loads(actor)
     with desk.db.transaction() as conn:
         datasets = {d.id: d for d in registry.datasets(conn)}
         chosen = next((d for d in datasets.values() if d.name == dataset_name), None)
-        if not desk.sees_loads(actor):
+        if not sees_some:
             require(actor, "load.read", loads.resource(next(iter(datasets.values()))))
         found = loads.page(
             conn, actor, dataset_id=chosen.id if chosen else None, before=before,

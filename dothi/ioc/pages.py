@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from litestar import MediaType, Request, Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
-from litestar.params import Parameter as RequestParameter
+from litestar import MediaType, Request, Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter, URLEncodedBody
 
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, require
@@ -35,7 +34,7 @@ MENU = (
     ("web.nav_work", "/work", "work", "work.read"),
     ("web.nav_data", "/loads", "data", "load.read"),
 )
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+Form = URLEncodedBody[dict[str, str]]
 Page = Response[str]
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
@@ -51,7 +50,11 @@ async def home() -> Any:
 
 @get(BASE, opt={"access": "dataset.read", "packed": True}, sync_to_thread=True)
 def service(
-    request: Request[Any, Any, Any], actor: Actor, site: Site, desk: Desk, stream: int | None = None
+    request: Request[Any, Any, Any],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
+    stream: FromQuery[int | None] = None,
 ) -> Response[Any]:
     """The page of the environment service."""
     lang = lang_of(request)
@@ -64,7 +67,7 @@ def service(
             map=environment.ground(desk, actor, lang),
             chart=environment.chart(desk, actor, lang, stream),
             quality=environment.quality(desk, actor, lang),
-            work=environment.work(desk, actor, lang),
+            work=environment.work(desk, actor, lang) if desk.sees_work(actor) else None,
         )
 
     return site.kept_page(request, "service.html", (*TOPICS, "work", "loads"), make)
@@ -73,14 +76,14 @@ def service(
 @get(f"{BASE}/{{panel:str}}", opt={"access": "dataset.read"}, sync_to_thread=True)
 def panel(
     request: Request[Any, Any, Any],
-    panel: str,
-    actor: Actor,
-    site: Site,
-    desk: Desk,
-    stream: int | None = None,
-    indicator: str = "",
-    thing: int = 0,
-    period: str = "",
+    panel: FromPath[str],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
+    stream: FromQuery[int | None] = None,
+    indicator: FromQuery[str] = "",
+    thing: FromQuery[int] = 0,
+    period: FromQuery[str] = "",
 ) -> Any:
     """One panel alone, for live refreshing; and the answer to where a number comes from."""
     lang = lang_of(request)
@@ -108,7 +111,7 @@ def panel(
 
 
 @get(f"{BASE}/base.geojson", opt={"access": "dataset.read"}, sync_to_thread=True)
-def base_map(desk: Desk) -> Response[bytes]:
+def base_map(desk: NamedDependency[Desk]) -> Response[bytes]:
     """The map's ground: the demonstration province, or nothing until units are loaded."""
     empty = b'{"type":"FeatureCollection","features":[]}'
     body = province_geojson() if desk.demo else empty
@@ -117,16 +120,21 @@ def base_map(desk: Desk) -> Response[bytes]:
     )
 
 
-@get("/api/v1/streams/{stream_id:int}/chart", opt={"access": "dataset.read"}, sync_to_thread=True)
+@get(
+    "/api/v1/streams/{stream_id:int}/chart",
+    opt={"access": "dataset.read"},
+    include_in_schema=True,
+    sync_to_thread=True,
+)
 def stream_chart(
     request: Request[Any, Any, Any],
-    stream_id: int,
-    actor: Actor,
-    desk: Desk,
-    span: str | None = None,
-    start: Annotated[float | None, RequestParameter(query="from")] = None,
-    end: Annotated[float | None, RequestParameter(query="to")] = None,
-    width: Annotated[int, RequestParameter(ge=10, le=8000)] = 1400,
+    stream_id: FromPath[int],
+    actor: NamedDependency[Actor],
+    desk: NamedDependency[Desk],
+    span: FromQuery[str | None] = None,
+    start: Annotated[float | None, QueryParameter(name="from")] = None,
+    end: Annotated[float | None, QueryParameter(name="to")] = None,
+    width: Annotated[int, QueryParameter(ge=10, le=8000)] = 1400,
 ) -> dict[str, Any]:
     """A stream over any span, cut into buckets with minimum, maximum and mean."""
     return environment.chart_data(
@@ -145,7 +153,12 @@ def _instant(seconds: float | None) -> datetime | None:
 
 
 @get("/latest", opt={"access": None}, sync_to_thread=True)
-def latest(request: Request[Any, Any, Any], actor: Actor, site: Site, desk: Desk) -> Page:
+def latest(
+    request: Request[Any, Any, Any],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
+) -> Page:
     """The footer's lines."""
     lang = lang_of(request)
     view = LatestView("/latest", ("work", "loads"), desk.latest(actor, lang))
@@ -153,7 +166,12 @@ def latest(request: Request[Any, Any, Any], actor: Actor, site: Site, desk: Desk
 
 
 @get("/chips", opt={"access": None}, sync_to_thread=True)
-def chips(request: Request[Any, Any, Any], actor: Actor, site: Site, desk: Desk) -> Page:
+def chips(
+    request: Request[Any, Any, Any],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
+) -> Page:
     """The header's counts."""
     lang = lang_of(request)
     view = ChipsView(desk.chips(actor, lang), "/chips", CHIP_TOPICS)
@@ -166,12 +184,12 @@ def chips(request: Request[Any, Any, Any], actor: Actor, site: Site, desk: Desk)
 @get("/work", opt={"access": "work.read"}, sync_to_thread=True)
 def work_list(
     request: Request[Any, Any, Any],
-    actor: Actor,
-    site: Site,
-    desk: Desk,
-    severity: str = "",
-    standing: Annotated[str, RequestParameter(query="state")] = "",
-    after: str | None = None,
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
+    severity: FromQuery[str] = "",
+    standing: Annotated[str, QueryParameter(name="state")] = "",
+    after: FromQuery[str | None] = None,
 ) -> Page:
     """The open work items that this person may see."""
     lang = lang_of(request)
@@ -201,7 +219,11 @@ def work_list(
 
 @get("/work/{code:str}", opt={"access": "work.read"}, sync_to_thread=True)
 def work_page(
-    request: Request[Any, Any, Any], code: str, actor: Actor, site: Site, desk: Desk
+    request: Request[Any, Any, Any],
+    code: FromPath[str],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
 ) -> Page:
     """One work item."""
     lang = lang_of(request)
@@ -221,12 +243,12 @@ def work_page(
 )
 def work_move(
     request: Request[Any, Any, Any],
-    code: str,
-    what: str,
-    version: int,
+    code: FromPath[str],
+    what: FromPath[str],
+    version: FromQuery[int],
     data: Form,
-    actor: Actor,
-    desk: Desk,
+    actor: NamedDependency[Actor],
+    desk: NamedDependency[Desk],
 ) -> Any:
     """Do something with a work item."""
     if what not in {m.value for m in work_view.OFFERED}:
@@ -250,11 +272,11 @@ def _done(request: Request[Any, Any, Any], path: str, what: str) -> Any:
 @get("/loads", opt={"access": "load.read"}, sync_to_thread=True)
 def loads_list(
     request: Request[Any, Any, Any],
-    actor: Actor,
-    site: Site,
-    desk: Desk,
-    before: int | None = None,
-    dataset: str | None = None,
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
+    before: FromQuery[int | None] = None,
+    dataset: FromQuery[str | None] = None,
 ) -> Page:
     """What people and files brought."""
     lang = lang_of(request)
@@ -267,7 +289,11 @@ def loads_list(
 
 @get("/loads/{load_id:int}", opt={"access": "load.read"}, sync_to_thread=True)
 def load_page(
-    request: Request[Any, Any, Any], load_id: int, actor: Actor, site: Site, desk: Desk
+    request: Request[Any, Any, Any],
+    load_id: FromPath[int],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
 ) -> Page:
     """One load with its quality report."""
     lang = lang_of(request)
@@ -282,7 +308,12 @@ def load_page(
     status_code=303,
     sync_to_thread=True,
 )
-def load_undo(request: Request[Any, Any, Any], load_id: int, actor: Actor, lake: Lake) -> Any:
+def load_undo(
+    request: Request[Any, Any, Any],
+    load_id: FromPath[int],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+) -> Any:
     """Take a load out."""
     undo_for(lake, actor, load_id)
     return _done(request, f"/loads/{load_id}", "undone")
@@ -295,14 +326,23 @@ def load_undo(request: Request[Any, Any, Any], load_id: int, actor: Actor, lake:
     sync_to_thread=True,
 )
 def conflict(
-    request: Request[Any, Any, Any], conflict_id: int, row: int, actor: Actor, lake: Lake
+    request: Request[Any, Any, Any],
+    conflict_id: FromPath[int],
+    row: FromPath[int],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
 ) -> Any:
     """Keep one of two contradicting values; row 0: none of them."""
     decide_conflict(lake, actor, conflict_id, row or None)
     return _done(request, f"{BASE}", "decided")
 
 
-handlers = [
-    home, service, panel, base_map, stream_chart, latest, chips, work_list, work_page, work_move,
-    loads_list, load_page, load_undo, conflict,
-]  # fmt: skip
+# A router of their own: registered one by one, two handlers in threads at one address break.
+router = Router(
+    "/",
+    route_handlers=[
+        home, service, panel, base_map, stream_chart, latest, chips, work_list, work_page,
+        work_move, loads_list, load_page, load_undo, conflict,
+    ],
+    include_in_schema=False,
+)  # fmt: skip

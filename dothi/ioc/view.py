@@ -425,4 +425,5 @@ class ServiceView:
     map: MapView
     chart: ChartView
     quality: QualityView
-    work: WorkPanel
+    work: WorkPanel | None
+    """None for who may not see work items."""

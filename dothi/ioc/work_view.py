@@ -67,7 +67,9 @@ def page_of(actor: Actor, full: FullItem, now: datetime, lang: str) -> v.WorkVie
     item = full.item
     facts = [
         v.Fact(t("work.fact.agency", lang), item.agency[lang]),
-        v.Fact(t("work.fact.assignee", lang), item.assignee_name or t("common.none", lang)),
+        v.Fact(
+            t("work.fact.assignee", lang), item.assignee_name or t("work.fact.unassigned", lang)
+        ),
         v.Fact(t("work.fact.budget", lang), words.budget_text(item, lang)),
         v.Fact(t("work.fact.deadline", lang), words.deadline_text(item, now, lang)),
     ]

@@ -1,7 +1,7 @@
 """The datasets' own doors: rows in as JSON or file, rows out, loads, quarantine, undoing.
 
 Each handler names the action it needs in `opt["access"]`; the policy is asked in the handler,
-where the thing is known.
+where the thing is known. `opt["example"]` and `opt["upload"]` describe bodies in `/openapi.json`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import UploadFile
-from litestar.enums import RequestEncodingType
-from litestar.params import Body as RequestBody
-from litestar.params import Parameter as RequestParameter
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, HeaderParameter, JSONBody, MultipartBody, QueryParameter
 from litestar.response import Stream as StreamResponse
 
 from dothi.identity.model import Actor
@@ -82,6 +82,12 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True):
     keep: int | None = None
 
 
+EXAMPLE_ROWS = RowsIn([{"station": "G1", "time": "2026-01-02T03:00:00Z", "level": 2.5}])
+EXAMPLE_THING = ThingIn(
+    ["G1"], {"vi": "Trạm G1", "en": "Gauge G1"}, lon=108.2, lat=16.1, properties={"rhythm": "PT10M"}
+)
+
+
 def stored(outcome: Outcome, rejects: list[Rejected] | None = None) -> Stored:
     """An outcome as doors answer it."""
     return Stored(
@@ -91,7 +97,9 @@ def stored(outcome: Outcome, rejects: list[Rejected] | None = None) -> Stored:
 
 
 @get("/datasets", opt={"access": "dataset.read"}, sync_to_thread=True)
-def list_datasets(actor: Actor, lake: Lake, lang: str) -> list[dict[str, Any]]:
+def list_datasets(
+    actor: NamedDependency[Actor], lake: NamedDependency[Lake], lang: NamedDependency[str]
+) -> list[dict[str, Any]]:
     """The datasets that the caller may read."""
     with lake.db.transaction() as conn:
         found = registry.datasets(conn)
@@ -99,7 +107,12 @@ def list_datasets(actor: Actor, lake: Lake, lang: str) -> list[dict[str, Any]]:
 
 
 @get("/datasets/{name:str}", opt={"access": "dataset.read"}, sync_to_thread=True)
-def show_dataset(name: str, actor: Actor, lake: Lake, lang: str) -> dict[str, Any]:
+def show_dataset(
+    name: FromPath[str],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+    lang: NamedDependency[str],
+) -> dict[str, Any]:
     """One dataset: its contract in short, its things and streams."""
     with lake.db.transaction() as conn:
         dataset = registry.find(conn, name)
@@ -116,10 +129,12 @@ def show_dataset(name: str, actor: Actor, lake: Lake, lang: str) -> dict[str, An
 def visible(conn: Any, actor: Actor, dataset: Dataset) -> list[tuple[Thing, Stream]]:
     """The streams that the policy shows to an actor, with their things. Raises NotFound."""
     decision = require(actor, "dataset.read", dataset.resource)
+    # In this order: between the two a stream may be added, with a thing of its own.
+    streams = registry.streams(conn, dataset)
     things = registry.things(conn, dataset)
     return [
         (things[s.thing_id], s)
-        for s in registry.streams(conn, dataset).values()
+        for s in streams.values()
         if s.parameter not in decision.hidden
         and admits(decision.rows, {"agency_id": things[s.thing_id].agency_id})
     ]
@@ -153,18 +168,19 @@ def _described(dataset: Dataset, lang: str) -> dict[str, Any]:
 
 @post(
     "/datasets/{name:str}/rows",
-    opt={"access": "dataset.load"},
+    opt={"access": "dataset.load", "example": EXAMPLE_ROWS},
     status_code=201,
+    responses={200: ResponseSpec(Stored, generate_examples=False, description="Stored before")},
     request_max_body_size=MOST_BODY,
 )
 async def put_rows(
-    name: str,
+    name: FromPath[str],
     request: Request[Any, Any, Any],
-    actor: Actor,
-    lake: Lake,
-    lang: str,
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+    lang: NamedDependency[str],
     idempotency_key: Annotated[
-        str | None, RequestParameter(header="Idempotency-Key", max_length=200)
+        str | None, HeaderParameter(name="Idempotency-Key", max_length=200)
     ] = None,
 ) -> Response[Stored]:
     """Store rows. Answered only when they are durable; 200 for a request stored before.
@@ -208,17 +224,17 @@ def _prepare(
 
 @post(
     "/datasets/{name:str}/files",
-    opt={"access": "dataset.load"},
+    opt={"access": "dataset.load", "upload": "text/csv"},
     status_code=201,
     sync_to_thread=True,
     request_max_body_size=512 * 1024 * 1024,
 )
 def put_file(
-    name: str,
-    data: Annotated[dict[str, UploadFile], RequestBody(media_type=RequestEncodingType.MULTI_PART)],
-    actor: Actor,
-    lake: Lake,
-    files: FileStore,
+    name: FromPath[str],
+    data: MultipartBody[dict[str, UploadFile]],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+    files: NamedDependency[FileStore],
 ) -> Response[dict[str, Any]]:
     """Load a CSV file (form field "file"): all of it or nothing; with its quality report."""
     with lake.db.transaction() as conn:
@@ -242,8 +258,17 @@ def put_file(
     return Response(body, status_code=200 if done.outcome.replay else 201)
 
 
-@post("/datasets/{name:str}/things", opt={"access": "dataset.define"}, sync_to_thread=True)
-def put_thing(name: str, data: ThingIn, actor: Actor, lake: Lake) -> dict[str, int]:
+@post(
+    "/datasets/{name:str}/things",
+    opt={"access": "dataset.define", "example": EXAMPLE_THING},
+    sync_to_thread=True,
+)
+def put_thing(
+    name: FromPath[str],
+    data: JSONBody[ThingIn],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+) -> dict[str, int]:
     """Make a station, a machine or a gauge known, or describe it anew."""
     with lake.db.transaction() as conn:
         dataset = registry.find(conn, name)
@@ -257,13 +282,18 @@ def put_thing(name: str, data: ThingIn, actor: Actor, lake: Lake) -> dict[str, i
     return {"id": number}
 
 
-@get("/streams/{stream_id:int}/rows.csv", opt={"access": "dataset.read"}, sync_to_thread=True)
+@get(
+    "/streams/{stream_id:int}/rows.csv",
+    opt={"access": "dataset.read"},
+    media_type=CSV_TYPE,
+    sync_to_thread=True,
+)
 def stream_csv(
-    stream_id: int,
-    actor: Actor,
-    lake: Lake,
-    start: Annotated[datetime | None, RequestParameter(query="from")] = None,
-    end: Annotated[datetime | None, RequestParameter(query="to")] = None,
+    stream_id: FromPath[int],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+    start: Annotated[datetime | None, QueryParameter(name="from")] = None,
+    end: Annotated[datetime | None, QueryParameter(name="to")] = None,
 ) -> Response[bytes]:
     """All rows of a stream as CSV: time, value, quality, load, row in the file."""
     with lake.db.transaction() as conn:
@@ -284,7 +314,9 @@ def stream_csv(
 
 
 @get("/loads/{load_id:int}", opt={"access": "load.read"}, sync_to_thread=True)
-def show_load(load_id: int, actor: Actor, lake: Lake) -> dict[str, Any]:
+def show_load(
+    load_id: FromPath[int], actor: NamedDependency[Actor], lake: NamedDependency[Lake]
+) -> dict[str, Any]:
     """One load with its quality report."""
     with lake.db.transaction() as conn:
         load, dataset = loads.get(conn, actor, load_id)
@@ -304,7 +336,9 @@ def show_load(load_id: int, actor: Actor, lake: Lake) -> dict[str, Any]:
     status_code=204,
     sync_to_thread=True,
 )
-def undo_load(load_id: int, actor: Actor, lake: Lake) -> None:
+def undo_load(
+    load_id: FromPath[int], actor: NamedDependency[Actor], lake: NamedDependency[Lake]
+) -> None:
     """Take a load out: its rows go, what they had replaced comes back."""
     undo(lake, actor, load_id)
 
@@ -320,9 +354,15 @@ def undo(lake: Lake, actor: Actor, load_id: int) -> None:
 @get(
     "/loads/{load_id:int}/quarantine.csv",
     opt={"access": "quarantine.read"},
+    media_type=CSV_TYPE,
     sync_to_thread=True,
 )
-def quarantine_csv(load_id: int, actor: Actor, lake: Lake, lang: str) -> Response[bytes]:
+def quarantine_csv(
+    load_id: FromPath[int],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+    lang: NamedDependency[str],
+) -> Response[bytes]:
     """The rejected values of a load, to mend and load again."""
     with lake.db.transaction() as conn:
         _, dataset = loads.get(conn, actor, load_id)
@@ -352,8 +392,18 @@ def _download(text: str, name: str) -> Response[bytes]:
     )
 
 
-@get("/loads/{load_id:int}/file", opt={"access": "quarantine.read"}, sync_to_thread=True)
-def load_source_file(load_id: int, actor: Actor, lake: Lake, files: FileStore) -> StreamResponse:
+@get(
+    "/loads/{load_id:int}/file",
+    opt={"access": "quarantine.read"},
+    media_type="application/octet-stream",
+    sync_to_thread=True,
+)
+def load_source_file(
+    load_id: FromPath[int],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+    files: NamedDependency[FileStore],
+) -> StreamResponse:
     """The file that was loaded, as it came."""
     with lake.db.transaction() as conn:
         load, dataset = loads.get(conn, actor, load_id)
@@ -374,8 +424,17 @@ def load_source_file(load_id: int, actor: Actor, lake: Lake, files: FileStore) -
     )
 
 
-@post("/conflicts/{conflict_id:int}", opt={"access": "conflict.decide"}, sync_to_thread=True)
-def decide_conflict(conflict_id: int, data: Decision, actor: Actor, lake: Lake) -> Stored:
+@post(
+    "/conflicts/{conflict_id:int}",
+    opt={"access": "conflict.decide", "example": Decision(keep=3)},
+    sync_to_thread=True,
+)
+def decide_conflict(
+    conflict_id: FromPath[int],
+    data: JSONBody[Decision],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+) -> Stored:
     """Say which of two contradicting values holds."""
     return stored(loads.decide_conflict(lake, actor, conflict_id, data.keep))
 

@@ -12,13 +12,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
 from psycopg.conninfo import make_conninfo
 
 from dothi.kernel.errors import Unavailable
+from dothi.lake.engine import engine
 from dothi.store.database import Database
 
 CATALOGUE = "__ducklake_metadata_lake"
@@ -72,7 +72,7 @@ class Body:
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        cursor = self._cursor()
+        root, cursor = self._cursor()
         try:
             cursor.execute("BEGIN")
             try:
@@ -84,7 +84,7 @@ class Body:
                 raise
         except duckdb.Error as error:
             if _lost_connection(error):
-                self.reset()
+                self._forget(root)
                 raise Unavailable("store.database_down", retry_after_s=1) from error
             raise
         finally:
@@ -97,7 +97,7 @@ class Body:
         lake as it was before or after a step.
         """
         with self.writer_lock():
-            cursor = self._cursor()
+            _, cursor = self._cursor()
             try:
                 merged = cursor.execute("CALL ducklake_merge_adjacent_files('lake')").fetchall()
                 cursor.execute(
@@ -112,24 +112,39 @@ class Body:
             finally:
                 cursor.close()
 
-    def reset(self) -> None:
-        """Forget the engine and its connections; the next use makes new ones."""
+    def warm(self) -> None:
+        """Make the engine, so that the next use finds it; where that fails, the next use says why."""
+        with suppress(Unavailable):
+            self._cursor()[1].close()
+
+    def close(self) -> None:
+        """End the engine and every use of it."""
         with self._lock:
             if self._root is not None:
                 with suppress(duckdb.Error):
                     self._root.close()
             self._root = None
 
-    close = reset
+    def _forget(self, root: duckdb.DuckDBPyConnection) -> None:
+        """Make the next use begin with a new engine.
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        The old one is not closed: that would close the cursors of other threads, whose own
+        connections may be well. It goes with the last of them.
+        """
+        with self._lock:
+            if self._root is root:
+                self._root = None
+
+    def _cursor(self) -> tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]:
+        """The engine and a cursor of it."""
         with self._lock:
             if self._root is None:
                 self._root = self._open()
-            return self._root.cursor()
+            return self._root, self._root.cursor()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        root = engine(self._threads, self._memory)
+        root = engine(self._threads, self._memory, EXTENSIONS)
+        root.execute("SET ducklake_max_retry_count = 100")
         conninfo = make_conninfo(self._db.url, application_name=f"dothi {self._db.name} lake")
         quoted = conninfo.replace("'", "''")
         folder = str(self._folder).replace("'", "''")
@@ -143,34 +158,6 @@ class Body:
             root.close()
             raise Unavailable("store.database_down", retry_after_s=1) from error
         return root
-
-
-def engine(threads: int, memory: str) -> duckdb.DuckDBPyConnection:
-    """A DuckDB of ours: extensions from pinned wheels only, nothing fetched, UTC."""
-    root = duckdb.connect(
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "threads": str(threads),
-            "memory_limit": memory,
-        }
-    )
-    for name in EXTENSIONS:
-        root.execute(f"LOAD '{extension_path(name)}'")
-    root.execute(
-        "SET TimeZone = 'UTC'; SET ducklake_max_retry_count = 100; "
-        "SET preserve_insertion_order = false; SET enable_progress_bar = false"
-    )
-    return root
-
-
-def extension_path(name: str) -> str:
-    """Where an extension's wheel has put it. Raises ModuleNotFoundError when it is missing."""
-    spec = find_spec(f"duckdb_extension_{name}")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError(f"duckdb-extension-{name.replace('_', '-')} is not installed")
-    files = list(Path(spec.origin).parent.rglob(f"{name}.duckdb_extension"))
-    return str(files[0]).replace("'", "''")
 
 
 def _lost_connection(error: duckdb.Error) -> bool:

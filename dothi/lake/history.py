@@ -18,7 +18,7 @@ from psycopg import sql
 from dothi.lake import head
 from dothi.lake.body import CATALOGUE
 from dothi.lake.layout import Layout
-from dothi.lake.model import Quality, Span
+from dothi.lake.model import Quality, Reach, Span, StagedRows
 from dothi.store.database import SCHEMA, own_sql
 
 WITHDRAWN = int(Quality.WITHDRAWN)
@@ -88,7 +88,7 @@ def move_head(cursor: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> 
     )
     # Before the rows leave the head: a late commit that holds the dataset's row meets them in one
     # of the two.
-    _extend_body(cursor, layout, "moving")
+    _extend_body(cursor, layout, _last_of(cursor, layout, "moving"))
     for table in (layout.shape.past, layout.shape.head):
         postgres(cursor, f"DELETE FROM {table} WHERE {layout.mine()} AND {where}")
     return moved
@@ -100,52 +100,56 @@ def _to_past(cursor: duckdb.DuckDBPyConnection, layout: Layout, source: str) -> 
     )
 
 
-def _extend_body(cursor: duckdb.DuckDBPyConnection, layout: Layout, table: str) -> None:
-    # A record may be touched at any time: all keys of earlier loads may stand in the body.
-    newest = "max(t)" if "t" in layout.key else "now()"
-    row = cursor.execute(f"SELECT {newest} FROM {table}").fetchone()
-    if row and row[0] is not None:
-        postgres(
-            cursor,
-            # Also where nothing changes: it takes the row's lock.
-            "UPDATE dataset SET body_until = greatest(body_until, {until}::timestamptz) "
-            "WHERE id = {id}",
-            until=row[0],
-            id=layout.dataset_id,
-        )
+def _last_of(cursor: duckdb.DuckDBPyConnection, layout: Layout, relation: str) -> datetime | None:
+    if "t" not in layout.key:
+        return None
+    row = cursor.execute(f"SELECT max(t) FROM {relation}").fetchone()
+    return row[0] if row else None
+
+
+def _extend_body(cursor: duckdb.DuckDBPyConnection, layout: Layout, until: datetime | None) -> None:
+    # None for records, which may be touched at any time: all of them may stand in the body.
+    newest = "now()" if until is None else literal(until)
+    postgres(
+        cursor,
+        # Also where nothing changes: it takes the row's lock.
+        f"UPDATE dataset SET body_until = greatest(body_until, {newest}) WHERE id = {{id}}",
+        id=layout.dataset_id,
+    )
 
 
 def bulk(
     cursor: duckdb.DuckDBPyConnection,
     layout: Layout,
-    staged: str,
+    rows: StagedRows,
+    reach: Sequence[Reach],
     load_id: int,
     *,
     confirm: bool,
     replaces: Sequence[Span] = (),
-    ordered: bool = False,
 ) -> Moved:
-    """Commit many typed rows straight into the body.
+    """Commit many typed rows straight into the body. `reach` is that of the rows, empty for
+    records.
 
-    `staged` is a DuckDB relation with the body's columns without the load's, `ordered` when it
-    stands in key order. Head rows of the
-    same stretch move into the body first, so that versions stay in one chain.
+    Head rows of the same stretch move into the body first, so that versions stay in one chain.
     """
+    staged = rows.relation
+    first = min((r.first for r in reach), default=None)
+    last = max((r.last for r in reach), default=None)
     for statement in layout.create():
         cursor.execute(statement)
-    _move_overlap(cursor, layout, staged, replaces)
+    _move_overlap(cursor, layout, first, last, replaces)
     key = layout.list(layout.key)
     data = tuple(n for n, _ in layout.columns if n != layout.load)
     moved = Moved()
     old = 0
-    if _overlaps(cursor, layout, staged):
+    if _overlaps(cursor, layout, first, last):
         old = from_duckdb(
             cursor,
             f"SELECT {layout.columns_of('b')}, ({layout.differs('b', 's')}) AS changed "
             f"FROM {layout.table} b JOIN {staged} s ON {layout.same_key('b', 's')}",
             "old",
         )
-    total = _count(cursor, staged)
     if old:
         row = cursor.execute("SELECT count(*) FILTER (WHERE changed) FROM old").fetchone()
         moved.changed = row[0] if row else 0
@@ -154,42 +158,48 @@ def bulk(
             cursor.execute("DELETE FROM old WHERE NOT changed")
         _to_past(cursor, layout, "old")
         _delete(cursor, layout.table, layout, "old")
-    moved.new = total - old
+    moved.new = len(rows) - old
     kept = (
         ""
         if confirm or not moved.same
         else f"WHERE NOT EXISTS (SELECT 1 FROM {layout.table} b WHERE {layout.same_key('b', 's')})"
     )
-    order = "" if ordered else f"ORDER BY {key}"
+    order = "" if rows.ordered else f"ORDER BY {key}"
     cursor.execute(
         f"INSERT INTO {layout.table} ({layout.list(data)}, {layout.load}) "
         f"SELECT {layout.list(data)}, {load_id:d} FROM {staged} s {kept} {order}"
     )
     if replaces:
         moved.removed = _withdraw(cursor, layout, staged, load_id, replaces)
-    _extend_body(cursor, layout, staged)
+    if len(rows):
+        _extend_body(cursor, layout, last)
     return moved
 
 
-def _overlaps(cursor: duckdb.DuckDBPyConnection, layout: Layout, staged: str) -> bool:
+def _overlaps(
+    cursor: duckdb.DuckDBPyConnection, layout: Layout, first: datetime | None, last: datetime | None
+) -> bool:
     """Whether the body may hold keys of the batch: looked up in file statistics first."""
-    if "t" not in layout.key:
-        return _count(cursor, layout.table) > 0
+    if first is None or last is None:
+        return "t" not in layout.key and _count(cursor, layout.table) > 0
     row = cursor.execute(
-        f"""SELECT EXISTS (SELECT 1 FROM {layout.table}
-            WHERE t BETWEEN (SELECT min(t) FROM {staged}) AND (SELECT max(t) FROM {staged}))"""
+        f"SELECT EXISTS (SELECT 1 FROM {layout.table} "
+        f"WHERE t BETWEEN {literal(first)} AND {literal(last)})"
     ).fetchone()
     return bool(row and row[0])
 
 
 def _move_overlap(
-    cursor: duckdb.DuckDBPyConnection, layout: Layout, staged: str, replaces: Sequence[Span]
+    cursor: duckdb.DuckDBPyConnection,
+    layout: Layout,
+    first: datetime | None,
+    last: datetime | None,
+    replaces: Sequence[Span],
 ) -> None:
     if "t" not in layout.key:
         move_head(cursor, layout, "true")
         return
-    row = cursor.execute(f"SELECT min(t), max(t) FROM {staged}").fetchone()
-    ends = [t for t in row or () if t is not None]
+    ends = [t for t in (first, last) if t is not None]
     ends += [end for span in replaces for end in (span.start, span.end)]
     if ends:
         move_head(cursor, layout, f"t BETWEEN {literal(min(ends))} AND {literal(max(ends))}")
@@ -259,12 +269,22 @@ def undo(cursor: duckdb.DuckDBPyConnection, layout: Layout, load_id: int) -> Non
         postgres(cursor, statement)
 
 
-def newest_of(cursor: duckdb.DuckDBPyConnection, relation: str, load_id: int) -> None:
-    """Bring the newest values up to date from a relation of series rows."""
-    rows = cursor.execute(
-        f"""SELECT stream_id, max(t), arg_max(struct_pack(v := v, q := q), t)
-            FROM {relation} WHERE q <> {WITHDRAWN} GROUP BY stream_id ORDER BY stream_id"""
+def reach_of(cursor: duckdb.DuckDBPyConnection, relation: str) -> list[Reach]:
+    """How far each stream of a relation of series rows goes."""
+    found = cursor.execute(
+        f"""SELECT stream_id, min(t), max(t), max(t) FILTER (WHERE q <> {WITHDRAWN}),
+                arg_max(struct_pack(v := v, q := q), t) FILTER (WHERE q <> {WITHDRAWN})
+            FROM {relation} GROUP BY stream_id ORDER BY stream_id"""
     ).fetchall()
+    return [
+        Reach(stream_id, first, last, t, *((last_row["v"], last_row["q"]) if t else (None, None)))
+        for stream_id, first, last, t, last_row in found
+    ]
+
+
+def renew_newest(cursor: duckdb.DuckDBPyConnection, reach: Sequence[Reach], load_id: int) -> None:
+    """Bring the newest values of streams up to date with those of a load."""
+    rows = [r for r in reach if r.t is not None]
     if rows:
         postgres(
             cursor,
@@ -275,10 +295,10 @@ def newest_of(cursor: duckdb.DuckDBPyConnection, relation: str, load_id: int) ->
                    SET t = excluded.t, v = excluded.v, q = excluded.q, load_id = excluded.load_id
                    WHERE excluded.t >= series_newest.t""",
             load=load_id,
-            s=[r[0] for r in rows],
-            t=[r[1] for r in rows],
-            v=[r[2]["v"] for r in rows],
-            q=[r[2]["q"] for r in rows],
+            s=[r.stream_id for r in rows],
+            t=[r.t for r in rows],
+            v=[r.v for r in rows],
+            q=[r.q for r in rows],
         )
 
 

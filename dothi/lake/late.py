@@ -14,8 +14,10 @@ from dothi.lake import registry
 from dothi.lake.body import Body
 from dothi.lake.head import RECORDS, SERIES
 from dothi.lake.layout import Layout, layout
-from dothi.lake.model import Batch, Quality, RecordRows, SeriesRows
+from dothi.lake.model import Batch, Quality, RecordRows, SeriesRows, Span
 from dothi.store.database import Connection, own_sql
+
+WITHDRAWN = int(Quality.WITHDRAWN)
 
 
 @dataclass
@@ -96,20 +98,32 @@ def _series_in_head(conn: Connection, rows: SeriesRows, which: Sequence[int]) ->
 
 def vanished_from_head(conn: Connection, batch: Batch) -> list[tuple[int, datetime]]:
     """Keys of the head inside the batch's spans that it does not name."""
-    out: list[tuple[int, datetime]] = []
     if not batch.replaces or not isinstance(batch.rows, SeriesRows):
-        return out
-    named = set(zip(batch.rows.stream_id, batch.rows.t, strict=True))
-    for span in batch.replaces:
-        held = conn.execute(
-            own_sql(
-                f"SELECT stream_id, t FROM {SERIES.head} WHERE stream_id = %s "
-                "AND t BETWEEN %s AND %s AND q <> %s ORDER BY t FOR UPDATE"
-            ),
-            (span.stream_id, span.start, span.end, int(Quality.WITHDRAWN)),
-        ).fetchall()
-        out += [(s, t) for s, t in held if (s, t) not in named]
-    return out
+        return []
+    held = _within(conn, batch.replaces, f"q <> {WITHDRAWN} ORDER BY t FOR UPDATE")
+    return sorted(held - set(zip(batch.rows.stream_id, batch.rows.t, strict=True)))
+
+
+def _within(conn: Connection, spans: Sequence[Span], which: str) -> set[tuple[int, datetime]]:
+    """Keys of the head inside spans; `which`: SQL of ours that chooses and locks rows."""
+    found = conn.execute(
+        own_sql(
+            f"""SELECT h.stream_id, h.t
+                FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) AS span(s, a, b)
+                CROSS JOIN LATERAL (SELECT stream_id, t FROM {SERIES.head}
+                    WHERE stream_id = s AND t BETWEEN a AND b AND {which}) h"""
+        ),
+        _columns(spans),
+    ).fetchall()
+    return {(stream_id, t) for stream_id, t in found}
+
+
+def _columns(spans: Sequence[Span]) -> tuple[list[int], list[datetime], list[datetime]]:
+    """Spans as arrays, in the one order in which writers take locks."""
+    ordered = sorted(spans, key=lambda span: (span.stream_id, span.start))
+    return (
+        [s.stream_id for s in ordered], [s.start for s in ordered], [s.end for s in ordered],
+    )  # fmt: skip
 
 
 def _vanished(
@@ -118,25 +132,17 @@ def _vanished(
     """Keys of the body inside the batch's spans that it does not name and the head lacks."""
     rows = batch.rows
     assert isinstance(rows, SeriesRows)
-    named = set(zip(rows.stream_id, rows.t, strict=True))
-    out: list[tuple[int, datetime]] = []
-    for span in batch.replaces:
-        held = cursor.execute(
-            f"SELECT stream_id, t FROM {place.table} WHERE stream_id = ? AND t BETWEEN ? AND ?",
-            [span.stream_id, span.start, span.end],
-        ).fetchall()
-        hidden = {
-            t
-            for (t,) in conn.execute(
-                own_sql(
-                    f"SELECT t FROM {SERIES.head} WHERE stream_id = %s AND t BETWEEN %s AND %s "
-                    "AND q = %s"
-                ),
-                (span.stream_id, span.start, span.end, int(Quality.WITHDRAWN)),
-            ).fetchall()
-        }
-        out += [(s, t) for s, t in held if (s, t) not in named and t not in hidden]
-    return out
+    ids, starts, ends = _columns(batch.replaces)
+    held = cursor.execute(
+        f"""SELECT b.stream_id, b.t FROM {place.table} b
+            JOIN (SELECT unnest(?::INTEGER[]) AS s, unnest(?::TIMESTAMPTZ[]) AS low,
+                         unnest(?::TIMESTAMPTZ[]) AS high) span
+              ON b.stream_id = span.s AND b.t BETWEEN span.low AND span.high
+            WHERE b.t BETWEEN ? AND ?""",
+        [ids, starts, ends, min(starts), max(ends)],
+    ).fetchall()
+    hidden = _within(conn, batch.replaces, f"q = {WITHDRAWN}")
+    return list(set(held) - hidden - set(zip(rows.stream_id, rows.t, strict=True)))
 
 
 def _record_hits(
@@ -182,7 +188,7 @@ def newest_from_body(
     place = layout(dataset)
     hidden = conn.execute(
         "SELECT stream_id, t FROM series_head WHERE stream_id = ANY (%s) AND q = %s",
-        (list(stream_ids), int(Quality.WITHDRAWN)),
+        (list(stream_ids), WITHDRAWN),
     ).fetchall()
     with body.snapshot() as cursor:
         cursor.execute("CREATE OR REPLACE TEMP TABLE hidden (s INTEGER, t TIMESTAMPTZ)")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,9 +19,9 @@ from dothi import jail
 from dothi.kernel.errors import Fault, Invalid, TooLarge
 from dothi.kernel.time import utc_now
 from dothi.lake import quality, registry
-from dothi.lake.body import engine
 from dothi.lake.commit import same_file
 from dothi.lake.contract import Reader
+from dothi.lake.engine import engine
 from dothi.lake.model import (
     Batch,
     Clash,
@@ -33,6 +34,7 @@ from dothi.lake.model import (
 )
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
+from dothi.store.database import Connection
 
 MOST_BYTES = 4 * 1024**3
 THROUGH_HEAD = 20_000
@@ -109,42 +111,71 @@ def load_file(
     with its faults when the file cannot be read at all, TooLarge, and what `Lake.commit` raises.
     """
     size = path.stat().st_size
+    source = Source(
+        door=door, actor=actor, agency_id=agency_id, file_name=name or path.name, file_bytes=size
+    )
     if size > MOST_BYTES:
         raise TooLarge("lake.file_too_large", size=size, most=MOST_BYTES)
-    say("hash")
+    with ThreadPoolExecutor(max_workers=2) as beside:
+        digest = beside.submit(_sha256, path)
+        if _size_is_known(lake, dataset, size):
+            say("hash")
+            with lake.db.transaction() as conn:
+                if before := same_file(conn, dataset.id, digest.result()):
+                    return Loaded(before, _report_of(conn, before))
+        beside.submit(lake.body.warm)
+        return _load(lake, store, dataset, path, digest, name or path.name, source, say)
+
+
+def _sha256(path: Path) -> bytes:
     with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").digest()
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _size_is_known(lake: Lake, dataset: Dataset, size: int) -> bool:
+    """Whether a loaded file has this size: only then can it be the same file."""
     with lake.db.transaction() as conn:
-        if before := same_file(conn, dataset.id, sha256):
-            report = conn.execute(
-                "SELECT report FROM load WHERE id = %s", (before.load_id,)
-            ).fetchone()
-            return Loaded(before, report[0] if report else {})
+        row = conn.execute(
+            "SELECT FROM load WHERE dataset_id = %s AND file_bytes = %s LIMIT 1", (dataset.id, size)
+        ).fetchone()
+    return row is not None
+
+
+def _report_of(conn: Connection, outcome: Outcome) -> dict[str, Any]:
+    row = conn.execute("SELECT report FROM load WHERE id = %s", (outcome.load_id,)).fetchone()
+    return row[0] if row else {}
+
+
+def _load(
+    lake: Lake,
+    store: FileStore,
+    dataset: Dataset,
+    path: Path,
+    digest: Future[bytes],
+    name: str,
+    source: Source,
+    say: Callable[[str], None],
+) -> Loaded:
     say("read")
     # Beside the files, not in a temporary file system: staged rows can be as large as the file.
     store.folder.mkdir(parents=True, exist_ok=True)
     with (
-        jail.run(_job(dataset, path), _limits(size), scratch=None) as result,
+        jail.run(_job(dataset, path), _limits(source.file_bytes or 0), scratch=None) as result,
         TemporaryDirectory(prefix="load-", dir=store.folder) as work,
-        _engine() as root,
+        engine(2, "1GB") as root,
     ):
         value = result.value
         if fault := value.get("fault"):
             params = {k: v for k, v in fault.items() if k != "key"}
             raise Invalid(
                 "lake.file_refused",
-                faults=[Fault(name or path.name, fault["key"], params)],
-                name=name or path.name,
+                faults=[Fault(name, fault["key"], params)],
+                name=name,
             )
         say("match")
         staged = _Staged(root, result.files, Path(work), value, dataset)
-        batch = staged.batch(
-            lake,
-            Source(
-                door=door, actor=actor, agency_id=agency_id, file_name=name or path.name,
-                file_sha256=sha256, file_bytes=size,
-            ),
-        )  # fmt: skip
+        sha256 = digest.result()
+        batch = staged.batch(lake, replace(source, file_sha256=sha256))
         if not len(batch.rows):
             raise Invalid(
                 "lake.nothing_usable",
@@ -152,7 +183,7 @@ def load_file(
                     Fault(f"{r.row_no}, {r.column}", r.reason, {"value": r.value, **r.params})
                     for r in batch.rejects[:20]
                 ],
-                name=name or path.name,
+                name=name,
             )
         say("commit")
         store.keep(path, sha256)
@@ -193,18 +224,9 @@ def _limits(size: int) -> jail.Limits:
         address_space_bytes=3072 * MIB,
         cpu_s=60 + size // (2 * MIB),
         wall_s=120.0 + size / (1 * MIB),
-        output_bytes=256 * MIB + 2 * size,
+        output_bytes=256 * MIB + 4 * size,
         threads=64,
     )
-
-
-@contextmanager
-def _engine() -> Any:
-    root = engine(2, "1GB")
-    try:
-        yield root
-    finally:
-        root.close()
 
 
 class _Staged:
@@ -220,6 +242,7 @@ class _Staged:
     ) -> None:
         self._root = root
         self._rows = _text(files / "rows.parquet")
+        self._given = _text(files / "names.parquet")
         self._rejects = _text(files / "rejects.parquet")
         self._work = work
         self._value = value
@@ -234,7 +257,7 @@ class _Staged:
         rejects = self._read_rejects()
         edge = utc_now() + FUTURE
         rejects += self._future(edge)
-        long, count, repeated = self._sorted(self._long(edge))
+        long, count, repeated = self._in_order(self._long(edge))
         clashes: list[Clash] = []
         twice = 0
         if repeated:
@@ -242,7 +265,7 @@ class _Staged:
             count -= repeated
         with lake.db.transaction() as conn:
             rhythms = _rhythms(conn, self._dataset, ids.values())
-        report = quality.report(
+        report, reach = quality.report(
             self._root,
             long,
             rhythms=rhythms,
@@ -267,7 +290,7 @@ class _Staged:
             ) or [(), (), (), (), ()]
             rows = SeriesRows(*columns)
         else:
-            rows = StagedRows(long, count, ordered=True)
+            rows = StagedRows(long, count, ordered=True, reach=reach)
         return Batch(self._dataset.id, rows, source, rejects, clashes, report=report)
 
     def _ranges(
@@ -278,29 +301,27 @@ class _Staged:
 
     def _streams(self, lake: Lake) -> dict[registry.StreamName, int]:
         """Numbers for the names in the file, and a table from one to the other for joining."""
-        keys = ", ".join(f"k{i}" for i in range(self._keys))
-        names = self._root.execute(f"SELECT DISTINCT {keys} FROM {self._rows}").fetchall()
+        names = [
+            (int(row[-1]), tuple(part.strip() for part in row[: self._keys]))
+            for row in self._root.execute(
+                f"SELECT * FROM read_parquet({self._given}) ORDER BY name_no"
+            ).fetchall()
+        ]
         present = [
             (i, parameter)
             for i, parameter in enumerate(self._parameters)
             if self._one(f"SELECT EXISTS (SELECT 1 FROM {self._rows} WHERE q{i} IS NOT NULL)")
         ]
         self._present = present
-        wanted = [
-            (tuple(part.strip() for part in name), parameter)
-            for name in names
-            for _, parameter in present
-        ]
+        wanted = [(name, parameter) for _, name in names for _, parameter in present]
         with lake.db.transaction() as conn:
             ids = registry.stream_ids(conn, self._dataset, wanted)
-        columns = ", ".join(f"k{i} VARCHAR" for i in range(self._keys))
-        numbers = ", ".join(f"s{i} INTEGER" for i, _ in present)
-        self._root.execute(f"CREATE TABLE names ({', '.join(filter(None, [columns, numbers]))})")
-        for name in names:
-            key = tuple(part.strip() for part in name)
-            values = [*name, *(ids[(key, parameter)] for _, parameter in present)]
-            self._root.execute(
-                f"INSERT INTO names VALUES ({', '.join('?' * len(values))})", list(values)
+        columns = ", ".join(["name_no INTEGER", *(f"s{i} INTEGER" for i, _ in present)])
+        self._root.execute(f"CREATE TABLE names ({columns})")
+        if names:
+            self._root.executemany(
+                f"INSERT INTO names VALUES ({', '.join('?' * (1 + len(present)))})",
+                [[no, *(ids[(name, parameter)] for _, parameter in present)] for no, name in names],
             )
         self._names = _text(self._work / "names.parquet")
         self._root.execute(f"COPY names TO {self._names}")
@@ -308,41 +329,47 @@ class _Staged:
 
     def _long(self, edge: datetime) -> str:
         """One row for each value, as a relation over Parquet files alone."""
-        same = " AND ".join(f"r.k{i} = n.k{i}" for i in range(self._keys))
-        number = "r.row_no" if self._value["numbered"] else "(r.file_row_number + 1)::INTEGER"
-        rows = (
-            f"read_parquet({self._rows}, file_row_number = true)"
-            if not self._value["numbered"]
-            else f"read_parquet({self._rows})"
-        )
         parts = [
-            f"SELECT n.s{i} AS stream_id, {number} AS row_no, "
+            f"SELECT n.s{i} AS stream_id, r.row_no, "
             f"make_timestamptz(epoch_us(r.t)) AS t, r.v{i} AS v, r.q{i}::SMALLINT AS q "
-            f"FROM {rows} r JOIN read_parquet({self._names}) n ON {same} "
+            f"FROM read_parquet({self._rows}) r JOIN read_parquet({self._names}) n USING (name_no) "
             f"WHERE r.q{i} IS NOT NULL AND r.t <= TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}'"
             for i, _ in self._present
         ]
         return "(" + " UNION ALL ".join(parts or [_EMPTY]) + ")"
 
-    def _sorted(self, long: str) -> tuple[str, int, int]:
-        """The rows in key order in a file of their own, how many they are, and how many of them
-        repeat the key before them. Everything after this reads typed, neighbouring rows."""
+    def _in_order(self, long: str) -> tuple[str, int, int]:
+        """The rows in key order, how many they are, and how many repeat the key before them.
+
+        They come in order already, but nothing that the jail wrote is taken on trust, and two
+        spellings of one name are one stream.
+        """
+        count, repeated, ordered = self._look(long)
+        if ordered:
+            return long, count, repeated
         path = self._work / "sorted.parquet"
         self._root.execute(
             f"COPY (SELECT * FROM {long} ORDER BY stream_id, t, row_no) TO {_text(path)} "
             "(COMPRESSION lz4)"
         )
         rows = f"read_parquet({_text(path)})"
-        # In the file's order, which is the keys': neighbours tell without sorting or hashing again.
+        return rows, count, self._look(rows)[1]
+
+    def _look(self, long: str) -> tuple[int, int, bool]:
+        """Rows, rows whose key is the neighbour's, and whether each stream stands in one run in
+        which time never goes back."""
         self._root.execute("SET preserve_insertion_order = true")
         row = self._root.execute(
-            f"""SELECT count(*), count(*) FILTER (WHERE same) FROM (
-                SELECT stream_id = lag(stream_id) OVER () AND t = lag(t) OVER () AS same
-                FROM {rows})"""
+            f"""SELECT count(*), count(*) FILTER (WHERE same AND t = before),
+                    count(*) FILTER (WHERE same AND t < before),
+                    count(*) FILTER (WHERE same IS DISTINCT FROM true), count(DISTINCT stream_id)
+                FROM (SELECT stream_id, t, lag(t) OVER () AS before,
+                          stream_id = lag(stream_id) OVER () AS same FROM {long})"""
         ).fetchone()
         self._root.execute("SET preserve_insertion_order = false")
         assert row is not None
-        return rows, row[0], row[1]
+        count, repeated, back, runs, streams = row
+        return count, repeated, back == 0 and runs == streams
 
     def _tell_apart(self, long: str) -> tuple[list[Clash], int, str]:
         """Keys that stand more than once: equal values count once, different ones clash."""
@@ -396,10 +423,8 @@ class _Staged:
         return [Reject(n, c, v, r, {} if p is None else {"form": p}) for n, c, v, r, p in rows]
 
     def _future(self, edge: datetime) -> list[Reject]:
-        number = "row_no" if self._value["numbered"] else "(file_row_number + 1)::INTEGER"
-        flag = "" if self._value["numbered"] else ", file_row_number = true"
         rows = self._root.execute(
-            f"SELECT {number}, t FROM read_parquet({self._rows}{flag}) "
+            f"SELECT row_no, t FROM read_parquet({self._rows}) "
             f"WHERE t > TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}' ORDER BY 1"
         ).fetchall()
         column = self._dataset.contract.time.column if self._dataset.contract.time else "time"

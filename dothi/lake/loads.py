@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -151,7 +152,7 @@ def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None
     """Say which of a contradiction's rows holds (its row number), or that none does.
 
     The chosen value becomes valid, without one the instant stays as invalid. Raises NotFound,
-    Conflict when it is decided already, Invalid for a row that is no candidate.
+    Conflict when it is decided already or its load is out, Invalid for a row that is no candidate.
     """
     with lake.db.transaction() as conn:
         row = conn.execute(_CONFLICT + "WHERE id = %s", (conflict_id,)).fetchone()
@@ -159,7 +160,8 @@ def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None
             raise NotFound("lake.no_conflict", id=conflict_id)
         found = Contradiction(*row)
         dataset = registry.get(conn, found.dataset_id)
-        require(actor, "dataset.read", dataset.resource)
+        # Who may not know of the load may not know that anything in it waits for a decision.
+        require(actor, "load.read", resource(dataset, found.load_id))
         require(actor, "conflict.decide", dataset.resource)
         if found.decided_at is not None:
             raise Conflict("lake.conflict_decided", by=found.decided_by or "", at=found.decided_at)
@@ -179,13 +181,20 @@ def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None
     )
     decision = {"keep": keep, "load": outcome.load_id}
     with lake.db.transaction() as conn:
-        conn.execute(
+        # Waits for somebody who takes the load out; after them there is nothing to decide.
+        conn.execute("SELECT FROM load WHERE id = %s FOR SHARE", (found.load_id,))
+        first = conn.execute(
             """UPDATE conflict SET decision = %s, decided_by = %s, decided_at = clock_timestamp()
                WHERE id = %s AND decided_at IS NULL""",
             (Jsonb(decision), actor.ref, conflict_id),
-        )
-        events.emit(
-            conn, "audit.conflict.decided", {"dataset": dataset.name, **decision},
-            actor=actor.ref, subject=f"conflict:{conflict_id}",
-        )  # fmt: skip
+        ).rowcount
+        if first:
+            events.emit(
+                conn, "audit.conflict.decided", {"dataset": dataset.name, **decision},
+                actor=actor.ref, subject=f"conflict:{conflict_id}",
+            )  # fmt: skip
+    if not first:
+        with suppress(Conflict):  # out with the load it is about
+            lake.undo(outcome.load_id, actor=actor.ref)
+        raise Conflict("lake.conflict_settled")
     return outcome

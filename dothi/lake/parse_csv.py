@@ -3,8 +3,10 @@
 `main(args, inputs, out)` picks the first of the given readers whose columns the file has, and
 writes below `out`:
 
-* `rows.parquet`: row_no, the key columns k0…, t (instant without zone, UTC), and for each value
-  i of the reader v{i} and q{i} (null where the row does not carry that value);
+* `names.parquet`: the key columns k0… of each thing, and name_no;
+* `rows.parquet`: row_no, name_no, t (instant without zone, UTC), and for each value i of the
+  reader v{i} and q{i} (null where the row does not carry that value), in the order of name_no,
+  t and row_no;
 * `rejects.parquet`: row_no, column_name, value, reason, limit_.
 
 Rows are numbered from 1 as in the file, the header not counted. What is wrong with one value keeps
@@ -19,10 +21,12 @@ from typing import Any
 
 import duckdb
 
-from dothi.lake.body import engine
+from dothi.lake.engine import engine
 
 MISSING, SUSPECT = 3, 1
 MOST_MALFORMED = 50_000
+MOST_SHOWN = 200
+"""Characters of a rejected text that are kept."""
 VIETNAM = "Asia/Ho_Chi_Minh"
 
 
@@ -45,7 +49,9 @@ def main(args: dict[str, Any], inputs: dict[str, Path], out: Path) -> dict[str, 
             }
         }
     with engine(args["threads"], args["memory"]) as root:
-        root.execute("SET preserve_insertion_order = true; SET temp_directory = ''")
+        # Files larger than memory are sorted on disk, within what the job may write.
+        root.execute(f"SET temp_directory = {_text(str(out / 'spill'))}")
+        root.execute("SET preserve_insertion_order = true")
         return _parse(root, path, delimiter, reader, out)
 
 
@@ -118,63 +124,53 @@ def _names(path: Path, delimiter: str) -> list[str]:
 def _write(
     root: duckdb.DuckDBPyConnection, source: str, reader: dict[str, Any], out: Path
 ) -> dict[str, Any]:
-    keys, values = reader["key"], reader["values"]
-    typed, final = _columns(reader)
-    usable = " AND ".join(["t IS NOT NULL", *(f"k{i} IS NOT NULL" for i in range(len(keys)))])
-    carried = " OR ".join(f"w{i}" for i in range(len(values)))
-    wrong = " OR ".join(f"b{i} IS NOT NULL" for i in range(len(values)))
-    bad = f"NOT ({usable}) OR NOT ({carried}) OR {wrong}"
-    texts = ", ".join(
-        ["CASE WHEN bad THEN t_text END AS t_text"]
-        + [f"CASE WHEN bad THEN left(x{i}, 200) END AS r{i}" for i in range(len(values))]
-    )
-    dropped = ", ".join(["t_text", *(f"x{i}" for i in range(len(values)))])
-    # One pass over the text: typed rows to Parquet, in their order, with what is bad marked.
-    every_file = out / "all.parquet"
-    root.execute(
-        f"COPY (SELECT * EXCLUDE ({dropped}), {texts} FROM (SELECT *, {bad} AS bad FROM ("
-        f"SELECT {final} FROM (SELECT {typed} FROM {source})))) "
-        f"TO {_text(str(every_file))} (COMPRESSION lz4)"
-    )
-    every = f"read_parquet({_text(str(every_file))}, file_row_number = true)"
-    total, faulty = _one(root, f"SELECT count(*), count(*) FILTER (WHERE bad) FROM {every}")
+    values = reader["values"]
+    keys = [f"k{i}" for i in range(len(reader["key"]))]
+    # One pass over the text; the order of the table is the file's.
+    root.execute(f"CREATE TABLE raw AS {_typed(source, reader)}")
+    total, faulty = _one(root, "SELECT count(*), count(fault) FROM raw")
     malformed = _malformed(root)
     root.execute(
         "CREATE TABLE rejects (row_no INTEGER, column_name VARCHAR, value VARCHAR, "
         "reason VARCHAR, limit_ VARCHAR)"
     )
-    number = _renumber(root, malformed)
-    offsets = "ASOF LEFT JOIN offsets o ON o.after <= r.file_row_number + 1" if malformed else ""
-    numbered = f"(SELECT *, ({number})::INTEGER AS row_no FROM {every} r {offsets})"
+    numbered = _numbered(root, malformed)
     if faulty:
         _collect(root, numbered, reader)
-    if faulty or malformed:
-        columns = ["row_no", *(f"k{i}" for i in range(len(keys))), "t"]
-        columns += [c for i in range(len(values)) for c in (f"v{i}", f"q{i}")]
-        root.execute(
-            f"COPY (SELECT {', '.join(columns)} FROM {numbered} WHERE {usable}) "
-            f"TO {_text(str(out / 'rows.parquet'))} (COMPRESSION lz4)"
-        )
-        every_file.unlink()
-    else:
-        every_file.rename(out / "rows.parquet")
-    root.execute(f"COPY rejects TO {_text(str(out / 'rejects.parquet'))}")
+    usable = " AND ".join(f"{column} IS NOT NULL" for column in ["t", *keys])
+    names = _files(out, "names.parquet")
+    listed = ", ".join(keys) or "'' AS nothing"
+    root.execute(
+        f"CREATE TABLE names AS SELECT *, (row_number() OVER ())::INTEGER AS name_no "
+        f"FROM (SELECT DISTINCT {listed} FROM raw WHERE {usable} ORDER BY ALL)"
+    )
+    root.execute(f"COPY names TO {names}")
+    # Numbers sort twice as fast as names.
+    same = " AND ".join(f"r.{k} = n.{k}" for k in keys) or "true"
+    columns = ", ".join(f"v{i}, q{i}" for i in range(len(values)))
+    root.execute(
+        f"COPY (SELECT row_no, name_no, t, {columns} FROM {numbered} r JOIN names n ON {same} "
+        f"WHERE t IS NOT NULL ORDER BY name_no, t, row_no) "
+        f"TO {_files(out, 'rows.parquet')} (COMPRESSION lz4)"
+    )
+    root.execute(f"COPY rejects TO {_files(out, 'rejects.parquet')}")
     return {
         "reader": reader["name"],
         "rows": total + len(malformed),
         "rejected_rows": _one(root, "SELECT count(DISTINCT row_no) FROM rejects")[0],
-        "numbered": bool(faulty or malformed),
         "parameters": [v["parameter"] for v in values],
         "keys": len(keys),
     }
 
 
-def _columns(reader: dict[str, Any]) -> tuple[str, str]:
-    """SQL of the two steps: texts with their casts, then what they mean.
+def _typed(source: str, reader: dict[str, Any]) -> str:
+    """The query from text to k{i}, t, v{i}, q{i}, and fault: null where nothing is wrong, else
+    the time's text and for each value its text, why it is rejected, and whether the row carries it.
 
-    Each text is cast once, and only what does not cast is looked at more closely.
+    Each text is cast once. What is as it should be (p{i}) is told by one comparison; only the rest
+    is looked at more closely.
     """
-    time = reader["time"]
+    time, values = reader["time"], reader["values"]
     stamp = _name(time["column"])
     cast = (
         f"try_strptime({stamp}, {_text(time['format'])})"
@@ -182,23 +178,73 @@ def _columns(reader: dict[str, Any]) -> tuple[str, str]:
         else f"try_cast({stamp} AS TIMESTAMP)"
     )
     typed = [f"{stamp} AS t_text", f"{cast} AS t_local"]
-    final = ["t_text", f"{_instant(time)} AS t"]
+    meant = ["t_text", f"{_instant(time)} AS t"]
+    told, judged, keys = ["t_text", "t"], ["t_text", "t"], []
     for i, (_, column, constant) in enumerate(reader["key"]):
         typed.append(f"{_name(column) if column else _text(constant)} AS k{i}")
         # Blank is no key; spaces around a name are taken off where streams are looked up.
-        final.append(f"CASE WHEN k{i} = '' THEN NULL ELSE k{i} END AS k{i}")
+        meant.append(f"CASE WHEN k{i} = '' THEN NULL ELSE k{i} END AS k{i}")
+        keys.append(f"k{i}")
     if reader["quality_column"]:
         cases = " ".join(f"WHEN {_text(w)} THEN {code:d}" for w, code in reader["quality_words"])
         typed.append(f"CASE {_name(reader['quality_column'])} {cases} END AS word")
     else:
         typed.append("0 AS word")
-    for i, value in enumerate(reader["values"]):
+    for i, value in enumerate(values):
         column = _name(value["column"])
         typed += [f"{column} AS x{i}", f"try_cast({column} AS DOUBLE) AS n{i}"]
         where = " AND ".join(f"trim({_name(c)}) = {_text(word)}" for c, word in value["where"])
         typed.append(f"coalesce({where}, false) AS w{i}" if where else f"true AS w{i}")
-        final += _value(i, value)
-    return ", ".join(typed), ", ".join(final)
+        meant += [f"x{i}", f"n{i}", f"w{i}", f"{_plain(i, value)} AS p{i}"]
+        told += [f"x{i}", f"p{i}", f"w{i}", *_value(i, value)]
+        judged += [f"x{i}", f"w{i}", f"v{i}", f"q{i}", f"b{i}"]
+    meant.append("word")
+    good = " AND ".join(["t IS NOT NULL", *(f"{k} IS NOT NULL" for k in keys)])
+    carried = " OR ".join(f"w{i}" for i in range(len(values)))
+    wrong = " OR ".join(f"b{i} IS NOT NULL" for i in range(len(values)))
+    plain = " AND ".join([f"p{i}" for i in range(len(values))] + [good])
+    bad = f"CASE WHEN {plain} THEN false ELSE NOT ({good}) OR NOT ({carried}) OR {wrong} END"
+    fault = ["t_text"]
+    for i in range(len(values)):
+        fault += [f"left(x{i}, {MOST_SHOWN})", f"b{i}", f"CASE WHEN w{i} THEN 'carried' END"]
+    kept = [c for i in range(len(values)) for c in (f"v{i}", f"q{i}")]
+    steps = [typed, meant, [*told, *keys], [*judged, *keys, f"{bad} AS bad"]]
+    query = source
+    for step in steps:
+        query = f"(SELECT {', '.join(step)} FROM {query})"
+    return (
+        f"SELECT {', '.join(['t', *keys, *kept])}, "
+        f"CASE WHEN bad THEN [{', '.join(fault)}] END AS fault FROM {query}"
+    )
+
+
+def _plain(i: int, value: dict[str, Any]) -> str:
+    """SQL: value i is a number within its bounds that stands for nothing else."""
+    low, high = value["low"], value["high"]
+    most = 1.7976931348623157e308
+    return (
+        f"(w{i} AND word = 0 AND {_number(i, value)} BETWEEN "
+        f"{-most if low is None else low!r}::DOUBLE AND {most if high is None else high!r}::DOUBLE"
+        + "".join(f" AND n{i} <> {m}::DOUBLE" for m in _markers(value)[0])
+        + ")"
+    )
+
+
+def _markers(value: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """What stands for a missing value: numbers, and words, as SQL."""
+    numbers, words = [], []
+    for marker in value["missing"]:
+        try:
+            numbers.append(repr(float(marker)))
+        except ValueError:
+            words.append(_text(marker))
+    return numbers, words
+
+
+def _number(i: int, value: dict[str, Any]) -> str:
+    if value["factor"] == 1.0 and value["offset"] == 0.0:
+        return f"n{i}"
+    return f"(n{i} * {value['factor']!r} + {value['offset']!r})"
 
 
 def _instant(time: dict[str, Any]) -> str:
@@ -226,43 +272,34 @@ def _to_utc(local: str, zone: str) -> str:
 
 
 def _value(i: int, value: dict[str, Any]) -> list[str]:
-    """SQL for value i: w (the row carries it), its text x, v, q, and b (why it is rejected)."""
-    numbers, words = [], []
-    for marker in value["missing"]:
-        try:
-            numbers.append(repr(float(marker)))
-        except ValueError:
-            words.append(_text(marker))
+    """SQL for value i: v, q, and b (why it is rejected), each with the short way first."""
+    numbers, words = _markers(value)
     said = f"n{i} IN ({', '.join(numbers)})" if numbers else "false"
     blank = f"trim(x{i}) IN ({', '.join(words)})" if words else "false"
     missing = f"CASE WHEN x{i} IS NULL THEN true WHEN n{i} IS NULL THEN {blank} ELSE {said} END"
-    number = f"n{i}"
-    if value["factor"] != 1.0 or value["offset"] != 0.0:
-        number = f"(n{i} * {value['factor']!r} + {value['offset']!r})"
+    number = _number(i, value)
     low, high = value["low"], value["high"]
     outside = " OR ".join(
         [f"{number} < {low!r}"] * (low is not None) + [f"{number} > {high!r}"] * (high is not None)
     ) or "false"  # fmt: skip
     usable = f"n{i} IS NOT NULL AND isfinite(n{i})"
     return [
-        f"w{i}",
-        f"x{i}",
-        f"CASE WHEN NOT w{i} OR word IS NULL OR ({missing}) THEN NULL "
+        f"CASE WHEN p{i} THEN {number} WHEN NOT w{i} OR word IS NULL OR ({missing}) THEN NULL "
         f"WHEN {usable} THEN {number} END AS v{i}",
-        f"(CASE WHEN NOT w{i} OR word IS NULL THEN NULL WHEN {missing} THEN {MISSING} "
-        f"WHEN NOT ({usable}) THEN NULL WHEN word = 0 AND ({outside}) THEN {SUSPECT} "
-        f"ELSE word END)::UTINYINT AS q{i}",
-        f"CASE WHEN NOT w{i} THEN NULL WHEN word IS NULL THEN 'lake.bad_quality' "
+        f"(CASE WHEN p{i} THEN 0 WHEN NOT w{i} OR word IS NULL THEN NULL "
+        f"WHEN {missing} THEN {MISSING} WHEN NOT ({usable}) THEN NULL "
+        f"WHEN word = 0 AND ({outside}) THEN {SUSPECT} ELSE word END)::UTINYINT AS q{i}",
+        f"CASE WHEN p{i} OR NOT w{i} THEN NULL WHEN word IS NULL THEN 'lake.bad_quality' "
         f"WHEN NOT ({usable}) AND NOT ({missing}) THEN 'lake.bad_number' END AS b{i}",
     ]
 
 
 def _collect(root: duckdb.DuckDBPyConnection, numbered: str, reader: dict[str, Any]) -> None:
     """List what is wrong, value by value."""
-    time = reader["time"]["column"]
+    time, values = reader["time"]["column"], reader["values"]
     parts = [
-        f"SELECT row_no, {_text(time)}, left(t_text, 200), "
-        "CASE WHEN t_text IS NULL OR trim(t_text) = '' THEN 'lake.time_missing' "
+        f"SELECT row_no, {_text(time)}, left(fault[1], {MOST_SHOWN}), "
+        "CASE WHEN trim(coalesce(fault[1], '')) = '' THEN 'lake.time_missing' "
         f"ELSE 'lake.bad_time' END, {_text(reader['time']['format'] or 'ISO 8601')} "
         "FROM n WHERE t IS NULL"
     ]
@@ -271,20 +308,21 @@ def _collect(root: duckdb.DuckDBPyConnection, numbered: str, reader: dict[str, A
             f"SELECT row_no, {_text(column or name)}, NULL, 'lake.key_missing', NULL "
             f"FROM n WHERE k{i} IS NULL"
         )
-    for i, value in enumerate(reader["values"]):
+    for i, value in enumerate(values):
+        text, why = f"fault[{3 * i + 2}]", f"fault[{3 * i + 3}]"
         parts.append(
-            f"SELECT row_no, CASE b{i} WHEN 'lake.bad_quality' "
+            f"SELECT row_no, CASE {why} WHEN 'lake.bad_quality' "
             f"THEN {_text(reader['quality_column'] or '')} ELSE {_text(value['column'])} END, "
-            f"r{i}, b{i}, NULL FROM n WHERE b{i} IS NOT NULL"
+            f"{text}, {why}, NULL FROM n WHERE {why} IS NOT NULL"
         )
-    carried = " AND ".join(f"NOT w{i}" for i in range(len(reader["values"])))
-    where_columns = sorted({c for v in reader["values"] for c, _ in v["where"]})
+    carries_nothing = " AND ".join(f"fault[{3 * i + 4}] IS NULL" for i in range(len(values)))
+    where_columns = sorted({c for v in values for c, _ in v["where"]})
     parts.append(
         f"SELECT row_no, {_text(', '.join(where_columns))}, NULL, 'lake.row_of_nothing', NULL "
-        f"FROM n WHERE {carried}"
+        f"FROM n WHERE {carries_nothing}"
     )
     root.execute(
-        f"INSERT INTO rejects WITH n AS (SELECT * FROM {numbered} WHERE bad) "
+        f"INSERT INTO rejects WITH n AS (SELECT * FROM {numbered} WHERE fault IS NOT NULL) "
         + " UNION ALL ".join(parts)
     )
 
@@ -292,7 +330,7 @@ def _collect(root: duckdb.DuckDBPyConnection, numbered: str, reader: dict[str, A
 def _malformed(root: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str]]:
     """Lines that are no row of this table at all: (row number, text, what is wrong)."""
     found = root.execute(
-        """SELECT line, min(left(csv_line, 200)), min(error_type::VARCHAR)
+        f"""SELECT line, min(left(csv_line, {MOST_SHOWN})), min(error_type::VARCHAR)
            FROM reject_errors GROUP BY line ORDER BY line LIMIT ?""",
         [MOST_MALFORMED + 1],
     ).fetchall()
@@ -301,10 +339,10 @@ def _malformed(root: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str]]:
     return [(line - 1, text, kind) for line, text, kind in found]
 
 
-def _renumber(root: duckdb.DuckDBPyConnection, malformed: list[tuple[int, str, str]]) -> str:
-    """SQL for a parsed row's number in the file: malformed rows before it count too."""
+def _numbered(root: duckdb.DuckDBPyConnection, malformed: list[tuple[int, str, str]]) -> str:
+    """The rows with their number in the file: malformed rows before them count too."""
     if not malformed:
-        return "file_row_number + 1"
+        return "(SELECT *, (rowid + 1)::INTEGER AS row_no FROM raw)"
     root.execute("CREATE TABLE offsets (after INTEGER, extra INTEGER)")
     root.executemany(
         "INSERT INTO offsets VALUES (?, ?)",
@@ -314,13 +352,20 @@ def _renumber(root: duckdb.DuckDBPyConnection, malformed: list[tuple[int, str, s
         "INSERT INTO rejects VALUES (?, '', ?, 'lake.bad_line', ?)",
         [[row_no, text, kind] for row_no, text, kind in malformed],
     )
-    return "file_row_number + 1 + coalesce(o.extra, 0)"
+    return (
+        "(SELECT r.*, (r.rowid + 1 + coalesce(o.extra, 0))::INTEGER AS row_no "
+        "FROM raw r ASOF LEFT JOIN offsets o ON o.after <= r.rowid + 1)"
+    )
 
 
 def _one(root: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     row = root.execute(query).fetchone()
     assert row is not None
     return row
+
+
+def _files(out: Path, name: str) -> str:
+    return _text(str(out / name))
 
 
 def _name(column: str) -> str:

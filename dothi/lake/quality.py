@@ -7,15 +7,85 @@ valid), suspect, absent, conflict, twice, rejected.
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import duckdb
 
-from dothi.lake.model import Quality
+from dothi.lake.model import Quality, Reach
 
 MOST_GAPS = 20
 """Gaps listed for one stream, the longest first; their number is always complete."""
+
+
+class _Part(NamedTuple):
+    """A stream's values of one quality."""
+
+    size: int
+    first: datetime
+    last: datetime
+    low: float | None
+    high: float | None
+    total: float
+    newest: float | None
+
+
+_NONE = _Part(0, datetime.max, datetime.min, None, None, 0.0, None)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class _Stream:
+    """What is found of one stream; `step` is the expected distance of its values."""
+
+    id: int
+    parts: dict[int, _Part]
+    step: timedelta | None
+    on_beat: int = 0
+    outside: int = 0
+    marked: int = 0
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        every = self.parts.values()
+        self.count = self.on_beat = sum(part.size for part in every)
+        self.first, self.last = min(p.first for p in every), max(p.last for p in every)
+        self.low = min((p.low for p in every if p.low is not None), default=math.inf)
+        self.high = max((p.high for p in every if p.high is not None), default=-math.inf)
+        self.expected = round((self.last - self.first) / self.step) + 1 if self.step else self.count
+
+    @property
+    def absent(self) -> int:
+        """Beats of the rhythm without a value, between the first and the last."""
+        return max(0, self.expected - self.on_beat) if self.step else 0
+
+    def of(self, quality: Quality) -> _Part:
+        """The values of one quality."""
+        return self.parts.get(int(quality), _NONE)
+
+    def reach(self) -> Reach:
+        """How far it goes, and its newest value."""
+        quality, newest = max(self.parts.items(), key=lambda item: item[1].last)
+        return Reach(self.id, self.first, self.last, newest.last, newest.newest, quality)
+
+    def said(self) -> dict[str, Any]:
+        """The stream's part of the report."""
+        valid = self.of(Quality.VALID)
+        return {
+            "outside": self.outside, "marked_valid": self.marked,
+            "suspect": self.of(Quality.SUSPECT).size - self.marked,
+            "stream": self.id, "rows": self.count,
+            "from": self.first.isoformat(), "to": self.last.isoformat(),
+            "valid": valid.size, "invalid": self.of(Quality.INVALID).size,
+            "missing": self.of(Quality.MISSING).size,
+            "low": valid.low, "high": valid.high, "absent": self.absent,
+            "mean": valid.total / valid.size if valid.size else None,
+            "gaps": self.gaps,
+        }  # fmt: skip
 
 
 def report(
@@ -25,45 +95,26 @@ def report(
     rhythms: dict[int, timedelta | None],
     ranges: dict[int, tuple[float | None, float | None]],
     extra: dict[str, Any],
-) -> dict[str, Any]:
-    """Look at a batch's rows: `rows` is a relation (stream_id, row_no, t, v, q), keys unique.
+) -> tuple[dict[str, Any], list[Reach]]:
+    """Look at a batch's rows: `rows` is a relation (stream_id, row_no, t, v, q), keys unique and
+    none withdrawn. Gives the report, and how far each stream goes.
 
     For each stream `rhythms` holds the expected distance of its values and `ranges` the bounds of
     its contract, None where there is none.
     """
-    streams = root.execute(
-        f"""SELECT stream_id, count(*), min(t), max(t),
-                   count(*) FILTER (WHERE q = {int(Quality.VALID)}),
-                   count(*) FILTER (WHERE q = {int(Quality.SUSPECT)}),
-                   count(*) FILTER (WHERE q = {int(Quality.INVALID)}),
-                   count(*) FILTER (WHERE q = {int(Quality.MISSING)}),
-                   min(v) FILTER (WHERE q = {int(Quality.VALID)}),
-                   max(v) FILTER (WHERE q = {int(Quality.VALID)}),
-                   avg(v) FILTER (WHERE q = {int(Quality.VALID)}), min(v), max(v)
-            FROM {rows} GROUP BY stream_id ORDER BY stream_id"""
+    found = root.execute(
+        f"""SELECT stream_id, q, count(*), min(t), max(t), min(v), max(v), sum(v),
+                arg_max_null(v, t)
+            FROM {rows} GROUP BY stream_id, q ORDER BY stream_id, q"""
     ).fetchall()
-    out = []
-    for (
-        stream_id, count, first, last, valid, suspect, invalid, missing, low, high, mean,
-        least, most,
-    ) in streams:  # fmt: skip
-        step = rhythms.get(stream_id)
-        expected = round((last - first) / step) + 1 if step else None
-        on_beat = count
-        if step and expected is not None and expected != count:
-            on_beat = _on_beat(root, rows, stream_id, step)
-        absent = max(0, expected - on_beat) if expected is not None else 0
-        outside, marked = _outside(root, rows, stream_id, ranges.get(stream_id), least, most)
-        out.append(
-            {
-                "outside": outside, "marked_valid": marked, "suspect": suspect - marked,
-                "stream": stream_id, "rows": count,
-                "from": first.isoformat(), "to": last.isoformat(),
-                "valid": valid, "invalid": invalid, "missing": missing,
-                "low": low, "high": high, "mean": mean, "absent": absent,
-                "gaps": _gaps(root, rows, stream_id, step) if step and absent else [],
-            }
-        )  # fmt: skip
+    streams = [
+        _Stream(stream_id, {q: _Part(*rest) for _, q, *rest in parts}, rhythms.get(stream_id))
+        for stream_id, parts in groupby(found, key=itemgetter(0))
+    ]
+    _count_beats(root, rows, [s for s in streams if s.step and s.expected != s.count])
+    _list_gaps(root, rows, [s for s in streams if s.absent])
+    _count_outside(root, rows, streams, ranges)
+    out = [stream.said() for stream in streams]
     findings: list[dict[str, Any]] = [
         {"kind": kind, "count": total}
         for kind in ("missing", "invalid", "outside", "suspect", "absent")
@@ -77,57 +128,81 @@ def report(
         for kind in ("conflict", "twice", "rejected")
         if extra.get(kind)
     ]
-    return {**extra, "findings": findings, "streams": out}
+    return {**extra, "findings": findings, "streams": out}, [s.reach() for s in streams]
 
 
-def _outside(
+def _count_beats(root: duckdb.DuckDBPyConnection, rows: str, streams: list[_Stream]) -> None:
+    """How many beats of the rhythm have a value: two values within one beat count once."""
+    if not streams:
+        return
+    _about(root, streams)
+    by_id = {stream.id: stream for stream in streams}
+    for stream_id, beats in root.execute(
+        f"""SELECT stream_id, count(DISTINCT (epoch_us(t) - start + step // 2) // step)
+            FROM {rows} JOIN about USING (stream_id) GROUP BY stream_id"""
+    ).fetchall():
+        by_id[stream_id].on_beat = beats
+
+
+def _list_gaps(root: duckdb.DuckDBPyConnection, rows: str, streams: list[_Stream]) -> None:
+    """The longest stretches without a value: the last before, the first after, beats missed."""
+    if not streams:
+        return
+    _about(root, streams)
+    by_id = {stream.id: stream for stream in streams}
+    for stream_id, before, t, missed in root.execute(
+        f"""SELECT stream_id, before, t, missed FROM (
+                SELECT stream_id, before, t,
+                    round((epoch_us(t) - epoch_us(before)) / step)::BIGINT - 1 AS missed
+                FROM (SELECT stream_id, t, step,
+                          lag(t) OVER (PARTITION BY stream_id ORDER BY t) AS before
+                      FROM {rows} JOIN about USING (stream_id))
+                WHERE epoch_us(t) - epoch_us(before) >= step * 3 // 2)
+            QUALIFY row_number() OVER (PARTITION BY stream_id ORDER BY missed DESC, before)
+                <= {MOST_GAPS}
+            ORDER BY stream_id, missed DESC, before"""
+    ).fetchall():
+        by_id[stream_id].gaps.append(
+            {"after": before.isoformat(), "before": t.isoformat(), "missed": missed}
+        )
+
+
+def _count_outside(
     root: duckdb.DuckDBPyConnection,
     rows: str,
-    stream_id: int,
-    bounds: tuple[float | None, float | None] | None,
-    least: float | None,
-    most: float | None,
-) -> tuple[int, int]:
-    """How many values lie outside the contract's range, and how many of them only became suspect
-    by that; counted only where the extremes say that there are some."""
-    low, high = bounds or (None, None)
-    below = low is not None and least is not None and least < low
-    above = high is not None and most is not None and most > high
-    if not (below or above):
-        return 0, 0
-    row = root.execute(
-        f"""SELECT count(*), count(*) FILTER (WHERE q = {int(Quality.SUSPECT)})
-            FROM {rows} WHERE stream_id = {stream_id:d} AND (v < ? OR v > ?)""",
-        [low if low is not None else float("-inf"), high if high is not None else float("inf")],
-    ).fetchone()
-    return (row[0], row[1]) if row else (0, 0)
+    streams: list[_Stream],
+    ranges: dict[int, tuple[float | None, float | None]],
+) -> None:
+    """Values outside the contract's range, and how many of them only became suspect by that;
+    counted only where the extremes say that there are some."""
+    beyond = {}
+    for stream in streams:
+        low, high = ranges.get(stream.id) or (None, None)
+        low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
+        if stream.low < low or stream.high > high:
+            beyond[stream.id] = stream, low, high
+    if not beyond:
+        return
+    root.execute("CREATE OR REPLACE TEMP TABLE bounds (stream_id INTEGER, low DOUBLE, high DOUBLE)")
+    root.executemany(
+        "INSERT INTO bounds VALUES (?, ?, ?)", [[s, *b[1:]] for s, b in beyond.items()]
+    )
+    for stream_id, outside, marked in root.execute(
+        f"""SELECT stream_id, count(*), count(*) FILTER (WHERE q = {int(Quality.SUSPECT)})
+            FROM {rows} JOIN bounds USING (stream_id) WHERE v < low OR v > high GROUP BY stream_id"""
+    ).fetchall():
+        beyond[stream_id][0].outside, beyond[stream_id][0].marked = outside, marked
 
 
-def _on_beat(root: duckdb.DuckDBPyConnection, rows: str, stream_id: int, step: timedelta) -> int:
-    """How many beats of the rhythm have a value: two values within one beat count once."""
-    row = root.execute(
-        f"""SELECT count(DISTINCT (epoch_us(t) - (SELECT min(epoch_us(t)) FROM {rows}
-                   WHERE stream_id = {stream_id:d}) + {_us(step) // 2}) // {_us(step)})
-            FROM {rows} WHERE stream_id = {stream_id:d}"""
-    ).fetchone()
-    return row[0] if row else 0
-
-
-def _gaps(
-    root: duckdb.DuckDBPyConnection, rows: str, stream_id: int, step: timedelta
-) -> list[dict[str, Any]]:
-    """The longest stretches without a value: the last before, the first after, beats missed."""
-    found = root.execute(
-        f"""SELECT before, t, round((epoch_us(t) - epoch_us(before)) / {_us(step)})::BIGINT - 1
-            FROM (SELECT t, lag(t) OVER (ORDER BY t) AS before
-                  FROM {rows} WHERE stream_id = {stream_id:d})
-            WHERE epoch_us(t) - epoch_us(before) >= {_us(step) * 3 // 2}
-            ORDER BY 3 DESC, 1 LIMIT {MOST_GAPS}"""
-    ).fetchall()
-    return [
-        {"after": before.isoformat(), "before": t.isoformat(), "missed": missed}
-        for before, t, missed in found
-    ]
+def _about(root: duckdb.DuckDBPyConnection, streams: list[_Stream]) -> None:
+    """A table of streams with their first instant and their step, in microseconds."""
+    root.execute(
+        "CREATE OR REPLACE TEMP TABLE about (stream_id INTEGER, start BIGINT, step BIGINT)"
+    )
+    root.executemany(
+        "INSERT INTO about VALUES (?, ?, ?)",
+        [[s.id, _us(s.first - _EPOCH), _us(s.step)] for s in streams if s.step],
+    )
 
 
 def _us(step: timedelta) -> int:

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from dothi.kernel.errors import Conflict, NotFound, StorageFull
 from dothi.lake import head, history, registry
-from dothi.lake.body import Body
+from dothi.lake.body import CATALOGUE, Body
 from dothi.lake.commit import (
     TRIES,
     Committer,
@@ -26,7 +26,7 @@ from dothi.lake.commit import (
 )
 from dothi.lake.head import SERIES
 from dothi.lake.layout import layout
-from dothi.lake.model import Batch, Outcome, Span, StagedRows
+from dothi.lake.model import Batch, Outcome, Reach, Span, StagedRows
 from dothi.lake.read import View
 from dothi.lake.span import MOST_SPANS
 from dothi.store.database import SCHEMA, Connection, Database, own_sql
@@ -98,13 +98,16 @@ class Lake:
         staged = rows.relation
 
         def work(cursor: duckdb.DuckDBPyConnection) -> Outcome:
-            moved = history.bulk(
-                cursor, place, staged, load_id,
-                confirm=confirms(source), replaces=batch.replaces, ordered=rows.ordered,
-            )  # fmt: skip
-            spans, t_min, t_max = _extent(cursor, staged, batch.replaces, place.shape is SERIES)
+            reach: Sequence[Reach] = ()
+            spans, t_min, t_max = None, None, None
             if place.shape is SERIES:
-                history.newest_of(cursor, staged, load_id)
+                reach = rows.reach or history.reach_of(cursor, staged)
+                spans, t_min, t_max = _cover([r[:3] for r in reach], batch.replaces)
+            moved = history.bulk(
+                cursor, place, rows, reach, load_id,
+                confirm=confirms(source), replaces=batch.replaces,
+            )  # fmt: skip
+            history.renew_newest(cursor, reach, load_id)
             if moved.removed:
                 _renew_newest(cursor, place.table, [s.stream_id for s in batch.replaces])
             payload = committed_payload(
@@ -213,6 +216,8 @@ class Lake:
     def undo(self, load_id: int, *, actor: str | None = None) -> None:
         """Take a load out: its rows go, what they had replaced comes back. Nothing else changes.
 
+        What was decided about its contradictions goes with it: the values chosen were its own.
+
         Raises NotFound for no such load, Conflict when it is out already.
         """
         with self.db.transaction() as conn:
@@ -234,22 +239,40 @@ class Lake:
     def _undo_in_head(self, dataset: registry.Dataset, load_id: int, actor: str | None) -> None:
         place = layout(dataset)
         with self.db.transaction() as conn:
-            state = conn.execute(
-                "SELECT state FROM load WHERE id = %s FOR UPDATE", (load_id,)
-            ).fetchone()
-            if state is None or state[0] != "committed":
+            conn.execute("SELECT FROM load WHERE id = %s FOR UPDATE", (load_id,))
+            numbers = taken_out_with(conn, load_id)
+            if load_id not in numbers:
                 raise Conflict("lake.load_undone", id=load_id)
-            touched = conn.execute(own_sql(head.touched_by(place.shape, load_id))).fetchall()
-            for statement in head.undo(place.shape, load_id):
-                conn.execute(own_sql(statement))
-            spans, t_min, t_max = None, None, None
-            if place.shape is SERIES and touched:
-                spans, t_min, t_max = _spans_of(touched)
-                head.refresh_newest(conn, [s for s, _ in touched])
-            for text, values in _undone(dataset, load_id, actor, len(touched), spans, t_min, t_max):
-                conn.execute(own_sql(text), values)
+            for number in numbers:
+                touched = conn.execute(own_sql(head.touched_by(place.shape, number))).fetchall()
+                for statement in head.undo(place.shape, number):
+                    conn.execute(own_sql(statement))
+                spans, t_min, t_max = None, None, None
+                if place.shape is SERIES and touched:
+                    spans, t_min, t_max = _spans_of(touched)
+                    head.refresh_newest(conn, [s for s, _ in touched])
+                for text, values in _undone(
+                    dataset, number, actor, len(touched), spans, t_min, t_max
+                ):
+                    conn.execute(own_sql(text), values)
 
     def _undo_everywhere(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        dataset: registry.Dataset,
+        load_id: int,
+        actor: str | None,
+    ) -> None:
+        found = cursor.execute(
+            "SELECT * FROM postgres_query(?, ?)", [CATALOGUE, _taken_out_with(load_id)]
+        ).fetchall()
+        numbers = [number for (number,) in found]
+        if load_id not in numbers:
+            raise Conflict("lake.load_undone", id=load_id)
+        for number in numbers:
+            self._undo_one(cursor, dataset, number, actor)
+
+    def _undo_one(
         self,
         cursor: duckdb.DuckDBPyConnection,
         dataset: registry.Dataset,
@@ -274,7 +297,7 @@ class Lake:
                 UNION SELECT {"*" if place.shape is SERIES else "key"} FROM touched_head""",
             touched,
         )
-        spans, t_min, t_max = _extent(cursor, touched, (), place.shape is SERIES)
+        spans, t_min, t_max = _extent(cursor, touched, place.shape is SERIES)
         ids = []
         if place.shape is SERIES:
             ids = [
@@ -317,6 +340,19 @@ class Lake:
         raise AssertionError("unreachable")
 
 
+def taken_out_with(conn: Connection, load_id: int) -> list[int]:
+    """The loads that undoing one takes out, the newest first: decisions about its contradictions,
+    then itself. Those that are out already are not among them."""
+    return [number for (number,) in conn.execute(own_sql(_taken_out_with(load_id))).fetchall()]
+
+
+def _taken_out_with(load_id: int) -> str:
+    return f"""SELECT id FROM {SCHEMA}.load WHERE state = 'committed' AND id = {load_id:d}
+               UNION SELECT id FROM {SCHEMA}.load WHERE state = 'committed'
+                   AND door = 'decision' AND (report->>'of_load')::bigint = {load_id:d}
+               ORDER BY id DESC"""
+
+
 def _spans_of(
     keys: Sequence[Sequence[Any]],
 ) -> tuple[list[Span] | None, datetime | None, datetime | None]:
@@ -332,14 +368,20 @@ def _spans_of(
 
 
 def _extent(
-    cursor: duckdb.DuckDBPyConnection, relation: str, replaces: Sequence[Span], series: bool
+    cursor: duckdb.DuckDBPyConnection, relation: str, series: bool
 ) -> tuple[list[Span] | None, datetime | None, datetime | None]:
     if not series:
         return None, None, None
     rows = cursor.execute(
         f"SELECT stream_id, min(t), max(t) FROM {relation} GROUP BY stream_id"
     ).fetchall()
-    ends = [(s, t) for s, a, b in rows for t in (a, b)]
+    return _cover(rows, ())
+
+
+def _cover(
+    reach: Sequence[tuple[int, datetime, datetime]], replaces: Sequence[Span]
+) -> tuple[list[Span] | None, datetime | None, datetime | None]:
+    ends = [(s, t) for s, a, b in reach for t in (a, b)]
     ends += [(span.stream_id, t) for span in replaces for t in (span.start, span.end)]
     return _spans_of(ends) if ends else (None, None, None)
 

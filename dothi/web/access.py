@@ -23,6 +23,7 @@ from dothi.kernel.time import utc_now
 from dothi.web.assets import PREFIX
 from dothi.web.problem import BadRequestError
 from dothi.web.render import CSP
+from dothi.web.view import Theme
 
 HEADERS = {
     "content-security-policy": CSP,
@@ -64,8 +65,7 @@ class Access:
         state["cookie"] = cookie
         state["https"] = secure
         state["lang"] = language(request)
-        theme = request.cookies.get("theme")
-        state["theme"] = theme if theme in ("dark", "light") else None
+        state["theme"] = theme_of(request)
         state["actor"] = ANONYMOUS
 
         async def send_with_headers(message: Message) -> None:
@@ -100,6 +100,26 @@ class Access:
         await self._app(scope, receive, send_with_headers)
 
 
+def answering_head(app: ASGIApp) -> ASGIApp:
+    """An ASGI application that answers HEAD as GET without the body: same handler, same policy."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            # The end comes at once: a stream hears it as its reader's going away.
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        as_get: Any = {**scope, "method": "GET"}
+        await app(as_get, receive, send_head)
+
+    return answer
+
+
 def language(request: Request[Any, Any, Any]) -> str:
     """The cookie's language, else the first of ours that the browser names, else Vietnamese."""
     chosen = request.cookies.get("lang")
@@ -110,6 +130,12 @@ def language(request: Request[Any, Any, Any]) -> str:
         if name in LANGS:
             return name
     return "vi"
+
+
+def theme_of(request: Request[Any, Any, Any]) -> Theme | None:
+    """The cookie's theme; None: as the browser prefers."""
+    chosen = request.cookies.get("theme")
+    return chosen if chosen == "dark" or chosen == "light" else None
 
 
 def actor_of(request: Request[Any, Any, Any]) -> Actor:

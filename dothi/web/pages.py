@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import MediaType, Request, Response, Router, get, post
-from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect
 from litestar.response import Stream as StreamResponse
 
@@ -23,7 +23,7 @@ from dothi.web.problem import status_of
 from dothi.web.site import Site, html, local_path, see_other, with_session
 from dothi.web.view import LoginView, PasswordView
 
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+Form = URLEncodedBody[dict[str, str]]
 
 
 def _address(request: Request[Any, Any, Any]) -> str:
@@ -31,7 +31,9 @@ def _address(request: Request[Any, Any, Any]) -> str:
 
 
 @get("/login", opt={"access": None}, media_type=MediaType.HTML)
-async def login_page(request: Request[Any, Any, Any], site: Site, next: str = "/") -> Response[str]:
+async def login_page(
+    request: Request[Any, Any, Any], site: NamedDependency[Site], next: FromQuery[str] = "/"
+) -> Response[str]:
     """The sign-in form."""
     return _login(request, site, LoginView(next=local_path(next)), 200)
 
@@ -47,7 +49,7 @@ def _login(
 
 
 @post("/login", opt={"access": None}, sync_to_thread=True, status_code=303)
-def login(request: Request[Any, Any, Any], data: Form, site: Site) -> Any:
+def login(request: Request[Any, Any, Any], data: Form, site: NamedDependency[Site]) -> Any:
     """Check name and password; on to where the person wanted to go."""
     state = request.scope["state"]
     username = data.get("username", "").strip()[:200]
@@ -73,7 +75,9 @@ def login(request: Request[Any, Any, Any], data: Form, site: Site) -> Any:
 
 
 @post("/logout", opt={"access": None}, sync_to_thread=True, status_code=303)
-def logout(request: Request[Any, Any, Any], actor: Actor, site: Site) -> Redirect:
+def logout(
+    request: Request[Any, Any, Any], actor: NamedDependency[Actor], site: NamedDependency[Site]
+) -> Redirect:
     """End the session."""
     state = request.scope["state"]
     if state["cookie"] and actor.signed_in:
@@ -93,7 +97,9 @@ def _own(actor: Actor) -> None:
 
 
 @get("/account/password", opt={"access": "account.self"}, sync_to_thread=True)
-def password_page(request: Request[Any, Any, Any], actor: Actor, site: Site) -> Response[str]:
+def password_page(
+    request: Request[Any, Any, Any], actor: NamedDependency[Actor], site: NamedDependency[Site]
+) -> Response[str]:
     """The form to change one's own password."""
     _own_or_signin(actor)
     lang = lang_of(request)
@@ -108,7 +114,12 @@ def _own_or_signin(actor: Actor) -> None:
 
 
 @post("/account/password", opt={"access": "account.self"}, sync_to_thread=True, status_code=303)
-def change_password(request: Request[Any, Any, Any], data: Form, actor: Actor, site: Site) -> Any:
+def change_password(
+    request: Request[Any, Any, Any],
+    data: Form,
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+) -> Any:
     """Change one's own password; every other session of the account ends."""
     _own_or_signin(actor)
     state, lang = request.scope["state"], lang_of(request)
@@ -152,7 +163,9 @@ async def preferences(request: Request[Any, Any, Any], data: Form) -> Redirect:
 
 
 @get("/live", opt={"access": None})
-async def live(actor: Actor, site: Site, topics: str = "") -> StreamResponse:
+async def live(
+    actor: NamedDependency[Actor], site: NamedDependency[Site], topics: FromQuery[str] = ""
+) -> StreamResponse:
     """The page's event stream: rings of the topics that the policy lets this actor hear."""
     asked = [topic for topic in topics.split(",")[:50] if topic]
     heard = frozenset(topic for topic in asked if site.may(actor, f"hear:{topic}"))
@@ -165,7 +178,11 @@ async def live(actor: Actor, site: Site, topics: str = "") -> StreamResponse:
 
 @get("/static/{tree:str}/{digest:str}/{path:path}", opt={"access": None})
 async def static(
-    request: Request[Any, Any, Any], tree: str, digest: str, path: str, assets: Assets
+    request: Request[Any, Any, Any],
+    tree: FromPath[str],
+    digest: FromPath[str],
+    path: FromPath[str],
+    assets: NamedDependency[Assets],
 ) -> Response[bytes]:
     """A file of ours or of a browser library."""
     found = assets.find(tree, digest, path.lstrip("/"), request.headers.get("accept-encoding", ""))
@@ -181,4 +198,5 @@ router = Router(
     route_handlers=[
         login_page, login, logout, password_page, change_password, preferences, live, static,
     ],
+    include_in_schema=False,
 )  # fmt: skip

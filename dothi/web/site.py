@@ -15,13 +15,13 @@ from litestar import MediaType, Request, Response
 from litestar.response import Redirect
 
 from dothi.identity import agencies
-from dothi.identity.guard import Guard, set_cookie
+from dothi.identity.guard import Guard, cookie_name, set_cookie
 from dothi.identity.model import Actor
 from dothi.identity.passwords import Passwords
 from dothi.kernel.i18n import t
 from dothi.kernel.time import utc_now
 from dothi.store.database import Database
-from dothi.web.access import actor_of, lang_of
+from dothi.web.access import actor_of, lang_of, theme_of
 from dothi.web.live import Hub
 from dothi.web.render import Pages
 from dothi.web.view import Account, Chip, Flash, Latest, LatestView, NavItem, Shell
@@ -99,15 +99,20 @@ class Site:
         )
 
     def bare_shell(self, request: Request[Any, Any, Any], title: str) -> Shell:
-        """The shell of a page that must work without the database: errors and signing in."""
+        """The shell of a page that must work without the database: errors and signing in.
+
+        A request that no route was found for has no state: nobody looked who sends it.
+        """
         state = request.scope.get("state", {})
+        session = cookie_name(https=state.get("https", request.url.scheme == "https"))
         return Shell(
             title=title,
             province=self.province,
             now=utc_now(),
             path=request.url.path,
-            theme=state.get("theme"),
+            theme=theme_of(request),
             demo=self.demo,
+            sign_in=session not in request.cookies,
         )
 
     def _account(self, actor: Actor, lang: str) -> Account | None:

@@ -89,7 +89,8 @@ class Shell:
     """Everything around a page.
 
     `path` is where the language and theme buttons come back to; `theme` None follows the browser;
-    `live_url` None shows no live state (pages without live parts). With `chips_url` the counts of
+    `sign_in` offers signing in where no account is given; `live_url` None shows no live state
+    (pages without live parts). With `chips_url` the counts of
     the header refresh themselves there when one of `chips_topics` rings.
     """
 
@@ -102,6 +103,7 @@ class Shell:
     nav: tuple[NavItem, ...] = ()
     chips: tuple[Chip, ...] = ()
     account: Account | None = None
+    sign_in: bool = True
     live_url: str | None = None
     chips_url: str | None = None
     chips_topics: tuple[str, ...] = ()
@@ -125,9 +127,8 @@ class LoginView:
 
 @dataclass(frozen=True)
 class PasswordView:
-    """The form to change one's own password. `forced`: the first password must be changed."""
+    """The form to change one's own password."""
 
-    forced: bool = False
     min_length: int = 12
     error: str | None = None
     faults: dict[str, str] | None = None

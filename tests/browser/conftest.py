@@ -12,6 +12,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.browser.preview import Preview, serve
 
 AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+SIZES = (
+    (390, 844), (768, 1024), (1280, 800), (1366, 768), (1440, 900), (1440, 960), (1920, 1080),
+    (3840, 2160),
+)  # fmt: skip
+"""Screens of phone, tablet, desktops and wall that every page must fit."""
+CROWDING = Path(__file__).with_name("crowding.js")
 SOFTWARE_GL = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
@@ -34,6 +40,20 @@ class Screen:
             for rule in found["violations"]
             for node in rule["nodes"]
         ]
+
+    def crowded(self) -> list[str]:
+        """What is cut off or lies on something else, one line each (see crowding.js)."""
+        return self.page.evaluate(CROWDING.read_text(encoding="utf-8"))
+
+    def crowded_at(self, *sizes: tuple[int, int]) -> dict[tuple[int, int], list[str]]:
+        """The sizes at which something is, with what it is."""
+        found: dict[tuple[int, int], list[str]] = {}
+        for size in sizes:
+            self.page.set_viewport_size({"width": size[0], "height": size[1]})
+            self.page.wait_for_timeout(100)  # the chart follows its box a frame later
+            if lines := self.crowded():
+                found[size] = lines
+        return found
 
     def close(self) -> None:
         """Ends the page; it must not have complained or spoken to another host."""

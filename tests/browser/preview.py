@@ -121,7 +121,10 @@ class Handler(BaseHTTPRequestHandler):
             self.html(200, pages.render(make[0], lang, view=make[1]()))
             return
         name, title, current, view = whole(self.server, lang, path, query)
-        signed_in = name != "login.html"
+        guest = "guest" in query
+        if guest and isinstance(view, v.ServiceView):
+            view = replace(view, work=None, tiles=replace(view.tiles, tiles=view.tiles.tiles[:5]))
+        signed_in = name != "login.html" and not guest
         shell = invented.shell(
             lang,
             theme if theme in ("dark", "light") else None,

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import Screen
+from tests.browser.conftest import SIZES, Screen
 from tests.browser.product import OUT, SERVICE, Product, look, settled, started
 
 pytestmark = pytest.mark.slow
@@ -157,6 +157,17 @@ def test_the_wall_shows_everything_without_scrolling(open_page: Look, admin: htt
     settled(screen)
     assert screen.page.evaluate("document.documentElement.scrollHeight") == 2160
     screen.page.screenshot(path=OUT / "wall.png")
+
+
+def test_nothing_is_cut_off_or_overlaps_signed_in_and_not(
+    open_page: Look, admin: httpx.Client
+) -> None:
+    for session in (admin, None):
+        screen = open_page(session=session)
+        settled(screen)
+        assert screen.page.locator("#work").count() == bool(session)
+        assert screen.crowded_at(*SIZES) == {}
+        screen.close()
 
 
 # -- without a mouse ----------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """The screens in a real browser: how they read, how they are reached, how they stay live."""
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Open, Screen
+from tests.browser.conftest import SIZES, Open, Screen
 
 SERVICE = "/services/environment"
 PAGES = (
@@ -55,6 +58,51 @@ def test_nothing_runs_out_of_the_page_at_any_width(
         width = screen.page.evaluate("document.documentElement.scrollWidth")
         assert width == size[0], f"{path} is {width} px wide"
         screen.close()
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+def test_nothing_is_cut_off_or_lies_on_something_else(open_screen: Open, lang: str) -> None:
+    others = PAGES[1:] if lang == "vi" else ()
+    for path in (SERVICE, f"{SERVICE}?guest=1", *others, "/no/such"):
+        screen = open_screen(path, lang=lang, may_complain=path == "/no/such")
+        if path.startswith(SERVICE) and "explain" not in path:
+            drawn(screen)
+        assert screen.crowded_at(*SIZES) == {}, path
+        screen.close()
+
+
+def test_what_is_opened_makes_room_for_itself(open_screen: Open) -> None:
+    screen = open_screen(SERVICE)
+    drawn(screen)
+    screen.page.locator("#chart details").evaluate_all("all => all.forEach(d => (d.open = true))")
+    screen.page.locator("#quality details").first.evaluate("d => (d.open = true)")
+    screen.page.locator("#work details").first.evaluate("d => (d.open = true)")
+    assert screen.crowded_at(*SIZES) == {}
+
+
+def test_crowding_is_noticed(open_screen: Open) -> None:
+    screen = open_screen(SERVICE)
+    drawn(screen)
+    for style, what in (
+        (".tile { height: 5rem; min-height: 0 }", "cut off by"),
+        (".chart-bar { margin-bottom: -2rem }", "control on control"),
+        ("#quality .panel-head { margin-bottom: -2rem }", "text on text"),
+        ("#stations .panel-body { max-height: 3rem }", "px high"),
+    ):
+        screen.page.evaluate(
+            "text => { const sheet = new CSSStyleSheet(); sheet.replaceSync(text);"
+            " document.adoptedStyleSheets = [sheet] }",
+            style,
+        )
+        assert any(what in line for line in screen.crowded()), style
+    screen.page.evaluate("document.adoptedStyleSheets = []")
+    assert screen.crowded() == []
+
+
+def test_who_may_not_see_work_items_is_shown_no_panel_of_them(open_screen: Open) -> None:
+    page = open_screen(f"{SERVICE}?guest=1").page
+    expect(page.locator("#stations .station")).to_have_count(12)
+    expect(page.locator("#work")).to_have_count(0)
 
 
 def test_the_board_fills_a_wall_twice_as_large_and_needs_no_scrolling(open_screen: Open) -> None:
@@ -328,11 +376,36 @@ def test_without_a_choice_the_theme_follows_the_browser(open_screen: Open) -> No
 def test_the_page_prints_every_row_in_black_on_white(open_screen: Open) -> None:
     page = open_screen(SERVICE, theme="dark").page
     page.emulate_media(media="print")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(242, 244, 243)"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     expect(page.locator("nav.side")).to_be_hidden()
     assert page.locator("#stations .panel-body").evaluate(
         "e => e.scrollHeight <= e.clientHeight + 1"
     )
+
+
+@pytest.mark.skipif(shutil.which("pdftoppm") is None, reason="needs poppler-utils")
+def test_on_paper_the_page_is_a4_and_its_map_light_and_whole(
+    open_screen: Open, tmp_path: Path
+) -> None:
+    screen = open_screen(SERVICE, theme="dark", size=(1440, 960))
+    screen.map_ready()
+    drawn(screen)
+    screen.page.pdf(path=tmp_path / "page.pdf", prefer_css_page_size=True)
+    run = {"cwd": tmp_path, "check": True, "capture_output": True}
+    said = subprocess.run(["pdfinfo", "page.pdf"], text=True, **run).stdout  # type: ignore[call-overload]
+    assert "(A4)" in said
+    assert int(re.findall(r"Pages:\s+(\d+)", said)[0]) <= 3
+    subprocess.run(["pdftoppm", "-r", "40", "-l", "1", "page.pdf", "page"], **run)  # type: ignore[call-overload]
+    head, _, rest = next(tmp_path.glob("page*.ppm")).read_bytes().partition(b"\n255\n")
+    width = int(head.split()[1])
+    pixels = [rest[i : i + 3] for i in range(0, len(rest), 3)]
+    land = [i % width for i, p in enumerate(pixels) if p == bytes((227, 235, 231))]
+    assert len(land) / len(pixels) > 0.015, "land in the light theme's colour"
+    assert max(land) - min(land) > width / 3, "the whole province, not its left part"
+    assert sum(max(p) < 60 for p in pixels) / len(pixels) < 0.02, "nothing dark"
+    # Back on the screen everything is as it was.
+    assert screen.page.locator("html").get_attribute("data-theme") == "dark"
+    expect(screen.page.locator(".map-paper")).to_have_count(0)
 
 
 def test_on_a_phone_a_station_opens_in_the_dialog_and_leads_to_its_chart(

@@ -85,6 +85,55 @@ def test_a_hidden_thing_and_a_missing_one_give_the_same_answer(town: World) -> N
         assert hidden == absent, path
 
 
+SHOWN_AT = {
+    "{name:str}": "GET /api/v1/datasets/{name:str}",
+    "{stream_id:int}": "GET /api/v1/streams/{stream_id:int}/chart",
+    "{load_id:int}": "GET /api/v1/loads/{load_id:int}",
+    "{conflict_id:int}": "GET /api/v1/loads/{load_id:int}",
+    "{code:str}": "GET /work/{code:str}",
+}
+"""The address that shows a thing, or what it is part of, to who may know of it."""
+NO_THINGS = {"{panel:str}", "{row:int}", "{what:str}", "{tree:str}", "{digest:str}", "{path:path}"}
+
+
+def test_nobody_is_refused_a_thing_they_may_not_know_of(town: World) -> None:
+    """Whoever cannot look at a thing meets the answer for a missing one at all its addresses."""
+    for route in handlers_of(town.app):
+        method, path = route.split(" ", 1)
+        parts = [part for part in path.split("/") if part.startswith("{")]
+        assert {*parts} <= {*SHOWN_AT, *NO_THINGS}, f"{route}: where is this thing shown?"
+        for show in (SHOWN_AT[part] for part in parts if part in SHOWN_AT):
+            for what in set(ROUTES[route]) - {"missing"}:
+                for place, who in enumerate(ACTORS):
+                    if ROUTES[show][what].split()[place] != "404":
+                        continue
+                    ask = ASKING.get(route, _plainly)
+                    with town.client(who) as client:
+                        got = ask(town, client, method, path, what)
+                        absent = ask(town, client, method, path, "missing")
+                    if got.status_code < 400:
+                        continue  # a key that may load, but not look
+                    told, none = got.json(), absent.json()
+                    assert told.pop("instance") != none.pop("instance")
+                    assert (told, told["status"]) == (none, 404), f"{who}, {what}: {route}"
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.startswith("GET ")])
+def test_head_answers_as_get_without_the_body(town: World, route: str) -> None:
+    path = route.removeprefix("GET ")
+    for what in ROUTES[route]:
+        for who in ("admin", "officer", "anonymous"):
+            with town.client(who) as client:
+                ask = ASKING.get(route, _plainly)
+                # One thing for both: asking for a work item makes a new one each time.
+                got = ask(town, client, "GET", path, what)
+                head = client.head(got.request.url, headers=got.request.headers)
+            assert head.status_code == got.status_code, f"{who}, {what}"
+            assert head.content == b""
+            for name in ("content-type", "content-security-policy", "content-disposition"):
+                assert head.headers.get(name) == got.headers.get(name), f"{who}, {what}: {name}"
+
+
 @pytest.mark.parametrize(
     ("who", "seen"),
     [
@@ -190,7 +239,7 @@ def _form(fields: dict[str, str]) -> Callable[..., Any]:
 
 def _live(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
     with client.stream("GET", path, params={"topics": "work,series:other_gauges"}) as answer:
-        return httpx.Response(answer.status_code)
+        return httpx.Response(answer.status_code, headers=answer.headers, request=answer.request)
 
 
 def _static(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:

@@ -21,7 +21,8 @@ import psycopg
 import uvicorn
 from litestar import Litestar
 
-from dothi.app import House, create_app
+from dothi.app import create_app
+from dothi.house import House
 from dothi.identity import accounts, keys, sessions
 from dothi.identity.agencies import add_agency
 from dothi.identity.model import SYSTEM, Agency, Role

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dothi.identity.agencies import agency_id
 from dothi.lake import registry
-from dothi.lake.body import engine
+from dothi.lake.engine import engine
 from dothi.lake.model import Batch, Outcome, Quality, SeriesRows, Source, StagedRows
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake

@@ -14,7 +14,7 @@ from dothi.indicators import service
 from dothi.indicators.recompute import Recomputer
 from dothi.kernel.time import VN
 from dothi.lake import registry
-from dothi.lake.body import engine
+from dothi.lake.engine import engine
 from dothi.lake.model import Batch, Quality, SeriesRows, Source, Span, StagedRows
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake

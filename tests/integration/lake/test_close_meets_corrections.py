@@ -9,18 +9,23 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from dothi.lake import registry
-from dothi.lake.model import Batch, SeriesRows, Source
+from dothi.lake.model import Batch, Outcome, SeriesRows, Source
+from dothi.lake.registry import Dataset
+from dothi.lake.service import Lake
+from dothi.store.database import Database
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 ROWS = 40
 ROUNDS = 60
 
 
-def test_a_load_that_corrects_says_so_whatever_a_close_does_meanwhile(lake, air, db):
+def test_a_load_that_corrects_says_so_whatever_a_close_does_meanwhile(
+    lake: Lake, air: Dataset, db: Database
+) -> None:
     with db.transaction() as conn:
         (stream,) = registry.stream_ids(conn, air, [(("A",), "pm25")]).values()
 
-    def commit(first: int, value: float):
+    def commit(first: int, value: float) -> Outcome:
         times = [START + timedelta(minutes=first + i) for i in range(ROWS)]
         rows = SeriesRows(
             [stream] * ROWS, times, [value] * ROWS, [0] * ROWS, list(range(1, ROWS + 1))

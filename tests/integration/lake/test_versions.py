@@ -1,7 +1,8 @@
 """The store against a naive model: whatever happens in whatever order, both hold the same.
 
-The model keeps for each key the list of versions; an undone load's versions vanish. Operations:
-commits through the head and in bulk, corrections, withdrawals, closing days, merging, undoing.
+The model keeps for each key the list of versions; an undone load's versions vanish, and with them
+those of decisions about its contradictions. Operations: commits through the head and in bulk,
+corrections, withdrawals, contradictions and decisions, closing days, merging, undoing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from dothi.identity.model import SYSTEM
+from dothi.lake import loads as lake_loads
 from dothi.lake import registry
-from dothi.lake.body import engine
-from dothi.lake.model import Batch, Quality, SeriesRows, Source, Span, StagedRows
+from dothi.lake.engine import engine
+from dothi.lake.model import Batch, Clash, Quality, SeriesRows, Source, Span, StagedRows
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Database
@@ -78,19 +81,41 @@ def test_head_and_body_hold_what_a_naive_model_holds(
     streams = _ids(db, air)
     model: Versions = {}
     loads: list[int] = []
-    for step in range(28):
+    decisions: dict[int, list[int]] = {}
+    for step in range(34):
         act = dice.choices(
-            ["head", "bulk", "span", "bulkspan", "close", "undo", "merge"], [8, 3, 2, 1, 3, 4, 1]
+            ["head", "bulk", "span", "bulkspan", "close", "undo", "merge", "clash", "decide"],
+            [8, 3, 2, 1, 3, 4, 1, 3, 3],
         )[0]
         if act == "close":
             lake.close_days(air.id, START + timedelta(hours=dice.randrange(HOURS)))
         elif act == "merge":
             lake.maintain()
         elif act == "undo" and loads:
-            load = loads.pop(dice.randrange(len(loads)))
+            load = dice.choice(loads)
             lake.undo(load)
+            out = {load, *decisions.pop(load, [])}
+            loads = [number for number in loads if number not in out]
             for versions in model.values():
-                versions[:] = [v for v in versions if v[0] != load]
+                versions[:] = [v for v in versions if v[0] not in out]
+        elif act == "clash":
+            key = (dice.choice(streams), START + timedelta(hours=dice.randrange(HOURS)))
+            candidates = [{"row": n, "value": 100.0 * n + step, "quality": 0} for n in (1, 2)]
+            rows = SeriesRows([key[0]], [key[1]], [100.0 + step], [int(Quality.CONFLICT)], [1])
+            clash = Clash(*key, candidates)
+            done = lake.commit(Batch(air.id, rows, Source("file"), clashes=[clash]))
+            loads.append(done.load_id)
+            model.setdefault(key, []).append((done.load_id, 100.0 + step))
+        elif act == "decide":
+            with db.transaction() as conn:
+                waiting = lake_loads.contradictions(conn, dataset_id=air.id, open_only=True)
+            if waiting:
+                one = dice.choice(waiting)
+                chosen = dice.choice(one.candidates)
+                done = lake_loads.decide_conflict(lake, SYSTEM, one.id, chosen["row"])
+                loads.append(done.load_id)
+                decisions.setdefault(one.load_id, []).append(done.load_id)
+                model[one.stream_id, one.t].append((done.load_id, chosen["value"]))
         elif act in ("head", "bulk", "span", "bulkspan"):
             door = dice.choice(["file", "http"])
             keys = {

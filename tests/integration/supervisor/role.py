@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 
-from dothi.store import lifeline
+from dothi.store import lifeline, pulse
 from dothi.store.ballast import Ballast
 from dothi.store.home import Home
 from dothi.store.provision import provision
@@ -41,7 +41,7 @@ def web() -> None:
         reserve_bytes=SETTINGS.reserve_bytes,
         ballast_bytes=SETTINGS.ballast_bytes,
     )
-    server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
+    server = Server(("", 0), Handler, bind_and_activate=False)
     server.socket.close()
     server.socket = socket.socket(fileno=int(os.environ["DOTHI_SOCKET"]))
     server.server_address = server.socket.getsockname()[:2]
@@ -54,6 +54,13 @@ def web() -> None:
 
     signal.signal(signal.SIGTERM, end)
     server.serve_forever(poll_interval=0.05)
+
+
+class Server(ThreadingHTTPServer):
+    beat = staticmethod(pulse.beat())
+
+    def service_actions(self) -> None:
+        self.beat()
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -73,6 +73,33 @@ def test_what_a_killed_child_leaves_behind_is_ended_too(up):
     instance.until(lambda: gone(left), 1)
 
 
+def test_a_web_process_that_hangs_is_ended_and_started_again(up):
+    instance = up("migrate", "web", "web-b", TEST_SILENCE_S="2").ready()
+    hung, other = instance.child("web"), instance.child("web-b")
+    other.signal(signal.SIGSTOP)
+    instance.until(lambda: instance.get("readyz", timeout=1)[0] == 200)  # so it has begun to beat
+    other.signal(signal.SIGCONT)
+    hung.signal(signal.SIGSTOP)
+    instance.until(lambda: not hung.alive() and _replaced(instance, "web", hung), 15)
+    assert "web has not answered for " in instance.read()
+    assert instance.child("web-b") == other
+    instance.until(lambda: instance.get("readyz")[0] == 200)
+
+
+def test_after_the_whole_machine_stood_still_nothing_is_taken_for_hung(up):
+    instance = up(TEST_SILENCE_S="3").ready()
+    supervisor, web = psutil.Process(instance.process.pid), instance.child("web")
+    supervisor.suspend()
+    web.signal(signal.SIGSTOP)
+    time.sleep(4.5)
+    supervisor.resume()
+    time.sleep(0.3)
+    web.signal(signal.SIGCONT)
+    time.sleep(2.5)
+    assert instance.child("web") == web
+    assert "has not answered" not in instance.read()
+
+
 def gone(process: psutil.Process) -> bool:
     try:
         return process.status() == psutil.STATUS_ZOMBIE

@@ -15,7 +15,8 @@ def role(name: str) -> Role:
     argv = [sys.executable, ROLE, name]
     if name == "migrate":
         return Role(name, argv, once=True, database=("DOTHI_DATABASE_URL", "DOTHI_OWNER_URL"))
-    return Role(name, argv, listens=name.startswith("web"))
+    silence_s = float(os.environ.get("TEST_SILENCE_S", "30"))
+    return Role(name, argv, listens=name.startswith("web"), silence_s=silence_s)
 
 
 def main() -> int:

@@ -71,6 +71,61 @@ def test_the_interface_describes_every_address_of_the_api(town: World) -> None:
     assert "lone" not in json.dumps(_dangling(described))
 
 
+def test_the_interface_describes_errors_as_they_are_answered(town: World) -> None:
+    with town.client() as client:
+        described = client.get("/openapi.json").json()
+        missing = client.get("/api/v1/datasets/no_such")
+        unread = client.post("/api/v1/datasets/public_gauges/rows", content=b"{")
+    problem = {"$ref": "#/components/schemas/Problem"}
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            errors = {c: a for c, a in operation["responses"].items() if not c.startswith("2")}
+            assert "default" in errors, f"{method} {path}"
+            for code, answer in errors.items():
+                assert answer["content"] == {"application/problem+json": {"schema": problem}}, (
+                    f"{method} {path}: {code}"
+                )
+            if method in ("post", "put", "patch"):
+                (body,) = operation["requestBody"]["content"].values()
+                assert body["schema"].get("$ref") or body["schema"]["properties"], path
+    schema = described["components"]["schemas"]["Problem"]
+    for answer in (missing, unread):
+        body = answer.json()
+        assert set(schema["required"]) <= set(body) <= set(schema["properties"])
+    assert (
+        str(missing.status_code)
+        in described["paths"]["/api/v1/datasets/{name}"]["get"]["responses"]
+    )
+
+
+def test_the_bodies_that_the_interface_shows_are_accepted(town: World) -> None:
+    with town.client("admin") as client:
+        described = client.get("/openapi.json").json()
+        shown = {
+            path: body["example"]
+            for path, operations in described["paths"].items()
+            for operation in operations.values()
+            for body in operation.get("requestBody", {}).get("content", {}).values()
+            if "example" in body
+        }
+        assert set(shown) == {
+            "/api/v1/datasets/{name}/rows", "/api/v1/datasets/{name}/things",
+            "/api/v1/conflicts/{conflict_id}",
+        }  # fmt: skip
+        for path, body in shown.items():
+            address = path.format(name="own_gauges", conflict_id=town.new_conflict("own"))
+            answer = client.post(address, json=body)
+            assert answer.status_code == 201, answer.text
+            assert not answer.json().get("rejects"), answer.text
+
+
+def test_no_handler_stands_outside_a_router(town: World) -> None:
+    """Registered with the application one by one, two handlers in threads at one address break."""
+    for route in town.app.routes:
+        for handler in getattr(route, "route_handlers", []):
+            assert handler.owner is not town.app, f"{route.path}: {handler}"
+
+
 def _dangling(document: dict[str, Any]) -> list[str]:
     """References inside the document that lead nowhere, marked."""
     lost = []

@@ -105,6 +105,20 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () =>
   dispatchEvent(new CustomEvent('dothi:theme')),
 )
 
+// -- print: always light; what is drawn on a canvas is drawn again for paper --------------------------
+
+let shown
+addEventListener('beforeprint', () => {
+  shown = root.dataset.theme
+  root.dataset.theme = 'light'
+  dispatchEvent(new CustomEvent('dothi:theme'))
+})
+addEventListener('afterprint', () => {
+  if (shown) root.dataset.theme = shown
+  else delete root.dataset.theme
+  dispatchEvent(new CustomEvent('dothi:theme'))
+})
+
 // -- menus close on Escape and on a click elsewhere ---------------------------------------------------
 
 document.addEventListener('keydown', (event) => {

@@ -19,6 +19,8 @@ import { backdrop, marks } from './chart_draw.js'
 const SPANS = ['24h', '7d', '30d', '1y', 'all']
 const LEAST_SPAN_S = 3 * 3600
 const TABLE_ROWS = 300
+// A chart on A4, in CSS pixels.
+const PAPER = { width: 680, height: 220 }
 
 class Chart extends HTMLElement {
   connectedCallback() {
@@ -26,6 +28,8 @@ class Chart extends HTMLElement {
     this.observer = new ResizeObserver(() => this.resized())
     this.observer.observe(this.draw)
     addEventListener('dothi:theme', (this.themed = () => this.paint()))
+    addEventListener('beforeprint', (this.printing = () => this.plot?.setSize(PAPER)))
+    addEventListener('afterprint', (this.printed = () => this.resized()))
     this.load({ span: this.dataset.span })
   }
 
@@ -33,6 +37,8 @@ class Chart extends HTMLElement {
     this.observer.disconnect()
     this.request?.abort()
     removeEventListener('dothi:theme', this.themed)
+    removeEventListener('beforeprint', this.printing)
+    removeEventListener('afterprint', this.printed)
     this.plot?.destroy()
     this.plot = null
   }
@@ -90,6 +96,10 @@ class Chart extends HTMLElement {
     this.asked = asked
     this.again = false
     this.press()
+    if (!this.dataset.src) {
+      this.request = null
+      return this.tell(say('chart_empty'))
+    }
     if (!quiet) this.tell(say('loading'))
     const address = new URL(this.dataset.src, location.href)
     for (const [name, value] of Object.entries(asked)) address.searchParams.set(name, value)

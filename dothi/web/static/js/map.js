@@ -7,17 +7,22 @@ import { colour, rem, say, vendor } from './words.js'
 
 // Narrower maps open a station in the dialog: there is no room for a popup.
 const SMALL = 640
-const BOARD = '(min-width: 1280px) and (min-height: 800px)'
+// The largest map on a printed page, in CSS pixels: 186 mm of A4 are 703 px.
+const PAPER = { width: 700, height: 420 }
 
 class StationMap extends HTMLElement {
   connectedCallback() {
     this.pins = new Map()
     this.start().catch(() => this.tell(say('map_none')))
-    addEventListener('dothi:theme', (this.themed = () => this.map?.setStyle(this.style(), { diff: false })))
+    addEventListener('dothi:theme', (this.themed = () => this.recolour()))
+    addEventListener('beforeprint', (this.printing = () => this.shrink()))
+    addEventListener('afterprint', (this.printed = () => this.paper?.remove()))
   }
 
   disconnectedCallback() {
     removeEventListener('dothi:theme', this.themed)
+    removeEventListener('beforeprint', this.printing)
+    removeEventListener('afterprint', this.printed)
     document.body.removeEventListener('htmx:afterSwap', this.swapped)
     this.map?.remove()
   }
@@ -46,7 +51,7 @@ class StationMap extends HTMLElement {
     this.replaceChildren(canvas)
     this.map = new library.Map({
       container: canvas,
-      style: this.style(),
+      style: this.look(),
       bounds: this.bounds,
       fitBoundsOptions: { padding: this.padding() },
       attributionControl: false,
@@ -55,7 +60,7 @@ class StationMap extends HTMLElement {
       touchPitch: false,
       fadeDuration: 0,
       renderWorldCopies: false,
-      cooperativeGestures: !matchMedia(BOARD).matches,
+      cooperativeGestures: true,
       locale: {
         'Map.Title': say('map_label'),
         'Popup.Close': say('close'),
@@ -68,9 +73,46 @@ class StationMap extends HTMLElement {
     this.map.addControl(new Buttons(this), 'top-right')
     this.map.on('movestart', (event) => (this.moved ||= Boolean(event.originalEvent)))
     this.map.on('resize', () => this.moved || this.home(0))
+    this.map.on('load', () => this.recolour())
+    this.map.on('resize', () => this.wheel())
+    this.map.on('style.load', () => this.map.addImage('pin', { width: 1, height: 1, data: new Uint8Array(4) }))
     this.map.on('idle', () => (this.dataset.state = 'ready'))
     this.map.on('styledata', () => this.glow())
+    this.wheel()
     this.follow()
+  }
+
+  // Where the page scrolls the wheel is the page's: the map asks for Ctrl.
+  wheel() {
+    const page = document.documentElement
+    if (page.scrollHeight > page.clientHeight + 1) this.map.cooperativeGestures.enable()
+    else this.map.cooperativeGestures.disable()
+  }
+
+  // On paper the map is what the screen shows, scaled: markers and canvas together. Sized anew it
+  // would have to fetch and draw, and printing does not wait; nor does it take a frame of WebGL that
+  // was not on the screen yet, hence the copy.
+  shrink() {
+    if (!this.map) return
+    this.map.redraw()
+    const drawn = this.map.getCanvas()
+    const paper = (this.paper = document.createElement('canvas'))
+    Object.assign(paper, { width: drawn.width, height: drawn.height, className: 'map-paper' })
+    paper.getContext('2d').drawImage(drawn, 0, 0)
+    drawn.after(paper)
+    const { clientWidth: width, clientHeight: height } = this
+    const scale = Math.min(PAPER.width / width, PAPER.height / height)
+    for (const [name, value] of Object.entries({ width: `${width}px`, height: `${height}px`, scale })) {
+      this.style.setProperty(`--print-${name}`, value)
+    }
+  }
+
+  recolour() {
+    if (!this.map?.getLayer('outside')) return
+    for (const { id, paint = {} } of this.look().layers) {
+      for (const [name, value] of Object.entries(paint)) this.map.setPaintProperty(id, name, value)
+    }
+    this.map.redraw()
   }
 
   padding() {
@@ -87,13 +129,14 @@ class StationMap extends HTMLElement {
 
   // -- the ground, from our own data ----------------------------------------------------------------
 
-  style() {
+  look() {
     const size = rem() / 16
     const kind = (...kinds) => ['in', ['get', 'kind'], ['literal', kinds]]
     const shape = (id, type, filter, paint, layout = {}) => ({ id, type, source: 'base', filter, paint, layout })
     const round = { 'line-join': 'round', 'line-cap': 'round' }
     return {
       version: 8,
+      transition: { duration: 0, delay: 0 },
       sources: {
         base: { type: 'geojson', data: this.base },
         stations: { type: 'geojson', data: this.points() },
@@ -115,10 +158,15 @@ class StationMap extends HTMLElement {
           id: 'names', type: 'symbol', source: 'base', filter: kind('place'),
           layout: {
             'text-field': ['get', 'name'], 'text-font': ['Be Vietnam Pro'], 'text-size': 12 * size,
-            'text-padding': 4 * size,
-            'text-offset': ['case', ['in', ['get', 'name'], ['literal', this.items().map((item) => item.dataset.name)]], ['literal', [0, 2.1]], ['literal', [0, 0]]], 'symbol-sort-key': ['get', 'rank'],
+            'text-padding': 2 * size, 'text-variable-anchor': ['center', 'top', 'bottom', 'left', 'right'],
+            'text-radial-offset': 1.8, 'symbol-sort-key': ['get', 'rank'],
           },
           paint: { 'text-color': colour('--text-2'), 'text-halo-color': colour('--land'), 'text-halo-width': 1.4 * size },
+        },
+        // Nothing to see: keeps the names away from the markers.
+        {
+          id: 'pins', type: 'symbol', source: 'stations',
+          layout: { 'icon-image': 'pin', 'icon-padding': 17 * size, 'icon-allow-overlap': true },
         },
       ],
     }
@@ -134,7 +182,7 @@ class StationMap extends HTMLElement {
     const features = this.items().map((item) => ({
       type: 'Feature',
       geometry: { type: 'Point', coordinates: [Number(item.dataset.lon), Number(item.dataset.lat)] },
-      properties: { colour: getComputedStyle(item.querySelector('.badge path')).fill },
+      properties: { colour: item.dataset.class === 'none' ? 'transparent' : getComputedStyle(item.querySelector('.badge path')).fill },
     }))
     return { type: 'FeatureCollection', features }
   }

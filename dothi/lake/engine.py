@@ -1,0 +1,45 @@
+"""DuckDB as this house uses it, whether for files alone or under the lake.
+
+Imports little: the jail starts a new process for every file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+
+TIME_ZONES = ("icu",)
+"""All that an engine needs that works on files alone."""
+
+
+def engine(
+    threads: int, memory: str, extensions: Sequence[str] = TIME_ZONES
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB of ours: extensions from pinned wheels only, nothing fetched, UTC."""
+    root = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "threads": str(threads),
+            "memory_limit": memory,
+        }
+    )
+    for name in extensions:
+        root.execute(f"LOAD '{extension_path(name)}'")
+    root.execute(
+        "SET TimeZone = 'UTC'; SET preserve_insertion_order = false; "
+        "SET enable_progress_bar = false"
+    )
+    return root
+
+
+def extension_path(name: str) -> str:
+    """Where an extension's wheel has put it. Raises ModuleNotFoundError when it is missing."""
+    spec = find_spec(f"duckdb_extension_{name}")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"duckdb-extension-{name.replace('_', '-')} is not installed")
+    files = list(Path(spec.origin).parent.rglob(f"{name}.duckdb_extension"))
+    return str(files[0]).replace("'", "''")

@@ -1,0 +1,136 @@
+"""The role worker: reactions, indicators, rungs, the audit trail's seals, the lake's housekeeping."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from datetime import datetime, timedelta
+
+from dothi import jail
+from dothi.house import House
+from dothi.identity import audit, heads, sessions, throttle
+from dothi.identity import commands as audit_commands
+from dothi.indicators.recompute import Recomputer
+from dothi.kernel.errors import Unavailable
+from dothi.kernel.time import VN, day_start, local_date, utc_now
+from dothi.lake import registry
+from dothi.reactions import REACTIONS
+from dothi.store.events import Listener
+from dothi.store.home import Home
+from dothi.store.settings import Settings
+from dothi.work.jobs import RungTimer
+
+IDEMPOTENCY_KEPT = timedelta(days=7)
+HEADS_EVERY_S = 60.0
+MAINTAIN_EVERY_S = 3600.0
+
+log = logging.getLogger("dothi")
+
+
+def work(settings: Settings) -> None:
+    """Reactions, indicators, rungs, the audit trail's seals, the lake's housekeeping."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    house = House.open(settings, "worker")
+    worker = _Worker(house, stop)
+    try:
+        worker.run()
+    finally:
+        house.close()
+        # A computation in the middle holds nothing that a kill could harm.
+        os._exit(0)
+
+
+class _Worker:
+    """The threads of the worker: each looks when the doorbell rings, and once a second."""
+
+    def __init__(self, house: House, stop: threading.Event) -> None:
+        self._house = house
+        self._stop = stop
+        self._recomputer = Recomputer(house.db, house.lake)
+        self._next: dict[str, datetime] = {}
+
+    def run(self) -> None:
+        """Work until told to stop."""
+        house = self._house
+        timer = RungTimer(house.db, fired=house.bell.ring)
+        quick = Listener(house.db, lambda: self._quick(timer))
+        heavy = Listener(house.db, self._indicators)
+        keeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
+        keeper.start()
+        self._stop.wait()
+        for part in (quick, heavy):
+            part.signal_close()
+        timer.close()
+
+    def _quick(self, timer: RungTimer) -> None:
+        """What people wait for: reactions, then the audit trail."""
+        moved = 0
+        for cursor in REACTIONS:
+            while not self._stop.is_set() and (count := cursor.advance(self._house.db)):
+                moved += count
+        audit.seal(self._house.db)
+        if moved:
+            timer.wake()
+            self._house.bell.ring()
+
+    def _indicators(self) -> None:
+        while not self._stop.is_set() and self._recomputer.advance():
+            self._house.bell.ring()
+
+    # -- what happens by the clock ----------------------------------------------------------------
+
+    def _keep_house(self) -> None:
+        jobs = (
+            ("pending", timedelta(days=3650), self._house.lake.drop_pending),
+            ("heads", timedelta(seconds=HEADS_EVERY_S), self._append_head),
+            ("close", timedelta(minutes=10), self._close_days),
+            ("maintain", timedelta(seconds=MAINTAIN_EVERY_S), self._house.lake.maintain),
+            ("purge", timedelta(hours=1), self._purge),
+            ("sweep", timedelta(hours=1), self._sweep),
+        )
+        while not self._stop.wait(1.0):
+            for name, every, job in jobs:
+                now = utc_now()
+                if self._next.get(name, now) > now:
+                    continue
+                self._next[name] = now + every
+                try:
+                    job()
+                except Unavailable:
+                    self._next[name] = now + timedelta(seconds=5)
+                except Exception:
+                    log.exception("housekeeping: %s failed, tried again in a minute", name)
+                    self._next[name] = now + timedelta(minutes=1)
+
+    def _append_head(self) -> None:
+        home = Home(self._house.settings.home)
+        file = audit_commands.heads_file(home.path)
+        key = home.secret(audit_commands.HEADS_KEY)
+        with self._house.db.transaction() as conn:
+            heads.append(conn, file, key.encode())
+
+    def _close_days(self) -> None:
+        """Move closed days into the lake; a later call finds only what came late."""
+        midnight = day_start(local_date(utc_now(), VN), VN)
+        with self._house.db.transaction() as conn:
+            datasets = registry.datasets(conn)
+        for dataset in datasets:
+            if self._stop.is_set() or not self._house.ballast.writes_allowed():
+                return
+            self._house.lake.close_days(dataset.id, midnight)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left lying about."""
+        self._house.files.sweep(utc_now())
+        jail.sweep()
+
+    def _purge(self) -> None:
+        now = utc_now()
+        with self._house.db.transaction() as conn:
+            sessions.purge(conn, sessions.Lifetime(), now)
+            throttle.purge(conn, now)
+            conn.execute("DELETE FROM idempotency WHERE at < %s", (now - IDEMPOTENCY_KEPT,))
