@@ -92,7 +92,7 @@ def test_the_doorbell_wakes_a_listener(db: Database) -> None:
         if looks > 1:
             woken.set()
 
-    listener = events.Listener(db, look, poll_s=30)
+    listener = events.Listener(db, look, poll_s=6)
     bell = events.Doorbell(db)
     try:
         time.sleep(0.3)
