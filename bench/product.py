@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from dothi.identity.passwords import Passwords
 from dothi.store.database import Database
 from dothi.store.home import Home
 from dothi.store.runner import application_url
+from tests.ports import free_port
 
 AGENCY = "so-nnmt"
 PAGE = "/services/environment"
@@ -138,7 +138,7 @@ def product(*words: str, home: Path | None = None) -> Iterator[Product]:
 
 def up(home: Path, *words: str, page: str = PAGE) -> Product:
     """Start `dothi up`; wait until it is ready and has shown a page with data."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "dothi", "up", "--home", str(home), "--port", str(port)]
     began = time.perf_counter()
     process = subprocess.Popen(
@@ -171,9 +171,3 @@ def _await(running: Product, path: str) -> None:
             pass
         time.sleep(0.02)
     raise TimeoutError(f"{path} does not answer")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]

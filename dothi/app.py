@@ -69,7 +69,7 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
 
     def access(app: ASGIApp) -> ASGIApp:
         public = settings.public_url or ""
-        return Access(app, guard, public_https=public.startswith("https://"))
+        return Access(app, guard, hub, public_https=public.startswith("https://"))
 
     provided: dict[str, Any] = {
         "site": site,

@@ -21,6 +21,7 @@ from dothi.identity.model import ANONYMOUS, Actor
 from dothi.kernel.i18n import LANGS
 from dothi.kernel.time import utc_now
 from dothi.web.assets import PREFIX
+from dothi.web.live import Hub
 from dothi.web.problem import BadRequestError
 from dothi.web.render import CSP
 from dothi.web.view import Theme
@@ -46,11 +47,13 @@ def https(scope: Scope, trusted_proxy: bool = False) -> bool:
 
 
 class Access:
-    """ASGI middleware: puts `actor`, `lang`, `theme` and the session cookie into the state."""
+    """ASGI middleware: puts `actor`, `lang`, `theme`, the session cookie and what the hub had heard
+    into the state."""
 
-    def __init__(self, app: ASGIApp, guard: Guard, *, public_https: bool = False) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, hub: Hub, *, public_https: bool = False) -> None:
         self._app = app
         self._guard = guard
+        self._hub = hub
         self._https = public_https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,6 +65,7 @@ class Access:
         cookie = request.cookies.get(cookie_name(https=secure))
         authorization = request.headers.get("authorization")
         state: dict[str, Any] = scope.setdefault("state", {})
+        state["heard"] = self._hub.heard  # before anything is read for the answer
         state["cookie"] = cookie
         state["https"] = secure
         state["lang"] = language(request)

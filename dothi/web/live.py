@@ -1,7 +1,8 @@
 """Live screens: one reader of the event log for each process, fanned out to open streams.
 
 A ring says only that something of a topic changed; what changed is fetched through the doors that
-ask the policy. `version` counts a topic's rings, so that a cache knows what it may still show.
+ask the policy. `version` counts a topic's rings, so that a cache knows what it may still show; `heard` is
+how far the log was told, so that a page says what it knows and is rung for what came since.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dothi.kernel.time import utc_now
 from dothi.store import events
 from dothi.store.database import Database
-from dothi.store.events import Event, Listener
+from dothi.store.events import Event, Listener, Position
 
 BEAT_S = 10.0
 MOST_STREAMS = 2_000
@@ -44,7 +45,10 @@ class Hub:
         self._lock = threading.Lock()
         self._streams: set[_Stream] = set()
         self._versions: Counter[str] = Counter()
-        self._position: events.Position | None = None
+        self._rung: dict[str, Position] = {}
+        self._position: Position | None = None
+        self._began: Position | None = None
+        self._told: Position | None = None
         self._closed = False
         self._listener: Listener | None = None
 
@@ -75,17 +79,24 @@ class Hub:
         """A number that grows when one of the topics is rung."""
         return sum(self._versions[topic] for topic in topics)
 
+    @property
+    def heard(self) -> str:
+        """The place in the log up to which topics were rung; empty before the first look."""
+        told = self._told
+        return f"{told[0]}.{told[1]}" if told else ""
+
     def _look(self) -> None:
         while True:
             with self._db.transaction() as conn:
                 if self._position is None:
-                    self._position = events.newest(conn)
+                    self._position = self._began = self._told = events.newest(conn)
                 found = events.read(conn, self._position, limit=500)
             if not found:
                 return
             self._position = (found[-1].tx, found[-1].id)
             topics = {topic for event in found for topic in self._topics_of(event)}
             self.ring(topics)
+            self._told = self._position
 
     def ring(self, topics: set[str]) -> None:
         """Count the topics and wake who asked for them."""
@@ -93,17 +104,25 @@ class Hub:
             return
         self._versions.update(topics)
         with self._lock:
+            if self._position is not None:
+                self._rung.update(dict.fromkeys(topics, self._position))
             streams = [s for s in self._streams if not s.topics.isdisjoint(topics)]
         for stream in streams:
             stream.loop.call_soon_threadsafe(_wake, stream, topics & stream.topics)
 
-    async def stream(self, topics: frozenset[str]) -> AsyncIterator[bytes]:
-        """The bytes of one page's event stream, until the page or we end it."""
+    async def stream(self, topics: frozenset[str], since: str = "") -> AsyncIterator[bytes]:
+        """The bytes of one page's event stream, until the page or we end it.
+
+        `since` is what the page had heard when it was made; what was rung after it rings at once.
+        """
         stream = _Stream(topics, asyncio.get_running_loop())
         with self._lock:
             self._streams.add(stream)
+            missed = self._missed(topics, since)
         try:
             yield _event("hello", {"build": self._build, "now": utc_now().isoformat()})
+            if missed:
+                yield _event("ring", {"topics": sorted(missed)})
             while not self._closed:
                 try:
                     async with asyncio.timeout(BEAT_S):
@@ -118,6 +137,21 @@ class Hub:
         finally:
             with self._lock:
                 self._streams.discard(stream)
+
+    def _missed(self, topics: frozenset[str], since: str) -> set[str]:
+        known = _position(since)
+        if known is None:
+            return set()
+        if self._began is None or known < self._began:
+            return set(topics)  # this process does not know what was rung before it
+        return {topic for topic in topics if self._rung.get(topic, known) > known}
+
+
+def _position(text: str) -> Position | None:
+    tx, _, number = text.partition(".")
+    if len(text) > 40 or not (text.isascii() and tx.isdecimal() and number.isdecimal()):
+        return None
+    return int(tx), int(number)
 
 
 def _wake(stream: _Stream, topics: set[str]) -> None:

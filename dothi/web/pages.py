@@ -164,13 +164,19 @@ async def preferences(request: Request[Any, Any, Any], data: Form) -> Redirect:
 
 @get("/live", opt={"access": None})
 async def live(
-    actor: NamedDependency[Actor], site: NamedDependency[Site], topics: FromQuery[str] = ""
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    topics: FromQuery[str] = "",
+    since: FromQuery[str] = "",
 ) -> StreamResponse:
-    """The page's event stream: rings of the topics that the policy lets this actor hear."""
+    """The page's event stream: rings of the topics that the policy lets this actor hear.
+
+    `since` is the page's `data-heard`: what was rung while the page was on its way is not missed.
+    """
     asked = [topic for topic in topics.split(",")[:50] if topic]
     heard = frozenset(topic for topic in asked if site.may(actor, f"hear:{topic}"))
     return StreamResponse(
-        site.hub.stream(heard),
+        site.hub.stream(heard, since),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )

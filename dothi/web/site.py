@@ -94,6 +94,7 @@ class Site:
             chips_topics=CHIP_TOPICS,
             account=self._account(actor, lang),
             live_url="/live",
+            heard=state["heard"],
             latest=LatestView("/latest", ("work", "loads"), latest) if latest else None,
             flash=Flash("ok", t(f"web.done_{flash}", lang)) if flash in DONE else None,
         )

@@ -91,7 +91,8 @@ class Shell:
     `path` is where the language and theme buttons come back to; `theme` None follows the browser;
     `sign_in` offers signing in where no account is given; `live_url` None shows no live state
     (pages without live parts). With `chips_url` the counts of
-    the header refresh themselves there when one of `chips_topics` rings.
+    the header refresh themselves there when one of `chips_topics` rings. `heard` is the place in the
+    event log that the page knows (`Hub.heard`).
     """
 
     title: str
@@ -105,6 +106,7 @@ class Shell:
     account: Account | None = None
     sign_in: bool = True
     live_url: str | None = None
+    heard: str = ""
     chips_url: str | None = None
     chips_topics: tuple[str, ...] = ()
     latest: LatestView | None = None

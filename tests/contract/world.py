@@ -88,7 +88,8 @@ class World:
     def client(self, who: str = "anonymous", **more: Any) -> httpx.Client:
         """A browser or a machine of its own, signed in anew."""
         headers = {"accept-language": "en", **more.pop("headers", {})}
-        client = httpx.Client(base_url=self.address, headers=headers, timeout=30, **more)
+        more.setdefault("timeout", 30)
+        client = httpx.Client(base_url=self.address, headers=headers, **more)
         if who in self.accounts:
             with self.house.db.transaction() as conn:
                 token = sessions.start(conn, self.accounts[who], address="127.0.0.1", now=utc_now())

@@ -24,6 +24,7 @@ from dothi.store.database import Database
 from dothi.store.home import Home
 from dothi.store.processes import carries_mark
 from dothi.store.runner import application_url
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 VICTIMS = ("supervisor", "web", "worker", "postmaster", "backend")
@@ -31,11 +32,11 @@ FIRST_START_S = 180.0
 
 
 class Instance:
-    """One home and the `dothi up` that runs on it. The first start takes a free port and keeps it."""
+    """One home and the `dothi up` that runs on it. Every start takes the same port."""
 
     def __init__(self, home: Path, **environment: str) -> None:
         self.home = Home(home)
-        self.port = 0
+        self.port = free_port()
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("DOTHI_")},
             "DOTHI_LANG": "en",
@@ -71,7 +72,6 @@ class Instance:
         state = self.home.state()
         if not state or state["supervisor"]["pid"] != self.process.pid:
             return False
-        self.port = state["port"]
         return self.get("/readyz", patience_s=2.0)[0] == 200
 
     def get(self, path: str, key: str = "", *, patience_s: float = 10.0) -> tuple[int, str]:

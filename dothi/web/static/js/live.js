@@ -1,12 +1,13 @@
 // <dothi-live data-url>: one stream of events from the server; says whether the page is live.
 //
-// GET data-url?topics=a,b answers text/event-stream. Events:
+// GET data-url?topics=a,b&since=<data-heard of the page> answers text/event-stream. Events:
 //   hello  {"build": "<digest>", "now": "<ISO 8601>"}   first, on every connection
 //   beat   {"now": "<ISO 8601>"}                        at least every 15 s
 //   ring   {"topics": ["series:air_quality", "work"]}   something of these changed
 // An element with data-topics that names a rung topic is triggered to `refresh` itself (htmx), once
 // a second at most. A connection without a beat for 40 s counts as lost. After every new connection
-// all live parts refresh, since rings may have been missed; a new build reloads the page.
+// all live parts refresh, since rings may have been missed; a new build reloads the page. What rang
+// while the page was on its way to us rings right after the first hello.
 import { say, time } from './words.js'
 
 const SILENCE_MS = 40_000
@@ -40,7 +41,8 @@ class Live extends HTMLElement {
     for (const part of document.querySelectorAll('[data-topics]')) {
       for (const topic of part.dataset.topics.split(' ')) if (topic) topics.add(topic)
     }
-    const source = new EventSource(`${this.dataset.url}?topics=${encodeURIComponent([...topics].join(','))}`)
+    const since = document.documentElement.dataset.heard ?? ''
+    const source = new EventSource(`${this.dataset.url}?${new URLSearchParams({ topics: [...topics].join(','), since })}`)
     this.source = source
     source.addEventListener('hello', (event) => this.hello(JSON.parse(event.data)))
     source.addEventListener('beat', (event) => this.heard(JSON.parse(event.data)))

@@ -1,0 +1,67 @@
+"""What a page shows is never older than its stream: a ring between the two is not lost."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.contract.world import World
+
+
+def page_and_what_it_heard(client: httpx.Client) -> tuple[str, str]:
+    """The text of the live page of work and its place in the event log."""
+    page = client.get("/work").text
+    found = re.search(r'data-heard="(\d+\.\d+)"', page)
+    assert found
+    return page, found[1]
+
+
+def first_ring(client: httpx.Client, since: str, *, topics: str = "work") -> list[str] | None:
+    """The topics rung at once on a stream that is opened now; None: only the hello came."""
+    with client.stream("GET", "/live", params={"topics": topics, "since": since}) as stream:
+        lines = stream.iter_lines()
+        heard: list[str] = []
+        try:
+            for line in lines:
+                heard.append(line)
+                if line.startswith("data: ") and "event: ring" in heard:
+                    return json.loads(line.removeprefix("data: "))["topics"]
+        except httpx.ReadTimeout:
+            assert "event: hello" in heard
+    return None
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_changed_while_the_page_was_on_its_way_rings_at_once(town: World) -> None:
+    with town.client("admin", timeout=1.5) as client:
+        page, heard = page_and_what_it_heard(client)
+        code = town.new_work("own")
+        assert code not in page
+        until(lambda: page_and_what_it_heard(client)[1] != heard)
+        assert first_ring(client, heard) == ["work"]
+
+        page, heard = page_and_what_it_heard(client)
+        assert code in page
+        assert first_ring(client, heard) is None
+
+
+def test_a_page_from_before_this_process_refreshes_all_it_shows(town: World) -> None:
+    with town.client("admin", timeout=1.5) as client:
+        assert first_ring(client, "0.0", topics="loads,work") == ["loads", "work"]
+
+
+@pytest.mark.parametrize("since", ["", "x", "1", "1.x", "-1.5", "1." + "9" * 60, "²..²"])
+def test_an_unreadable_place_only_opens_the_stream(town: World, since: str) -> None:
+    with town.client("admin", timeout=1.0) as client:
+        assert first_ring(client, since) is None
