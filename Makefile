@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WITH ?= --demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench torture lock clean
+.PHONY: help setup run test check bench torture soak lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,14 +26,21 @@ $(READY): requirements/dev.txt requirements/run.txt pyproject.toml frontend/pack
 run: $(READY) ## set up, start everything, print address, user and password
 	@$(BIN)/dothi up $(WITH)
 
+# Tests that start whole products, kill, draw or measure what a process may eat run one by one.
+ALONE := tests/integration/jail tests/integration/supervisor tests/integration/test_demo.py tests/kill tests/browser
 test: $(READY) ## all tests
-	$(BIN)/python -m pytest
+	@failed=0; \
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE)) || failed=1; \
+	$(BIN)/python -m pytest $(ALONE) || failed=1; \
+	exit $$failed
 
 check: $(READY) ## ruff, pyright, floor order of imports, docs, packs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/dothi pack check
+	$(BIN)/dothi pack test
 	$(BIN)/python -m pytest tests/unit/test_docs.py tests/unit/packs tests/unit/kernel/test_i18n.py
 
 bench: $(READY) ## figures against their floors, as JSON in bench/out
@@ -41,6 +48,9 @@ bench: $(READY) ## figures against their floors, as JSON in bench/out
 
 torture: $(READY) ## 200 kills at random instants under load (long)
 	$(BIN)/python -m tests.kill.torture --kills 200
+
+soak: $(READY) ## the wall unattended for 8 hours, through restarts and a cut (long)
+	$(BIN)/python -m tests.browser.soak
 
 lock: $(READY) ## write requirements/*.txt anew from *.in: hashes for all platforms, no addresses
 	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade requirements/run.in -o requirements/run.txt

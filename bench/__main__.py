@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.measure import OUT
 
-ALL = ("commit", "load", "aqi", "page", "writers", "memory", "start")
+ALL = ("commit", "load", "aqi", "score766", "page", "writers", "memory", "start", "sql", "search")
 
 
 def main(names: list[str]) -> int:

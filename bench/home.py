@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dothi.indicators import service
+from dothi.indicators import scores, service
 from dothi.lake.service import Lake
 from dothi.packs.install import install
 from dothi.packs.load import load_all, shipped
@@ -36,6 +36,7 @@ def fresh_home() -> Iterator[tuple[Database, Lake, Path]]:
             with db.transaction() as conn:
                 install(conn, packs)
                 service.install(conn, packs)
+                scores.install(conn, packs)
             try:
                 yield db, lake, above
             finally:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from litestar import Litestar, MediaType, Request, Response, Router, get
@@ -16,19 +18,38 @@ from litestar.types import ASGIApp
 
 from dothi import __version__
 from dothi.house import House
+from dothi.identity import units_api
 from dothi.identity.guard import Guard
 from dothi.identity.model import Actor
+from dothi.identity.oidc import Provider
 from dothi.identity.passwords import Passwords
+from dothi.indicators import api as indicators_api
+from dothi.ioc import (
+    data_pages,
+    inspect_pages,
+    league,
+    overview_pages,
+    score_pages,
+    search_pages,
+    sql_pages,
+    subject_pages,
+    units_pages,
+    wall_pages,
+)
 from dothi.ioc import pages as ioc_pages
+from dothi.ioc.admin import pages as admin_pages
+from dothi.ioc.admin.office import Office
 from dothi.ioc.desk import Desk
 from dothi.kernel.i18n import t
 from dothi.lake import api as lake_api
 from dothi.lake import registry
+from dothi.lake.out import api as out_api
+from dothi.net.outgoing import Outgoing
 from dothi.reactions import topics_of
 from dothi.store import pulse
 from dothi.store.events import Event
 from dothi.store.settings import Settings
-from dothi.web import health, interface
+from dothi.web import health, interface, oidc_pages
 from dothi.web import pages as web_pages
 from dothi.web.access import HEADERS, Access, actor_of, answering_head, lang_of
 from dothi.web.assets import Assets
@@ -64,6 +85,7 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
         menu=ioc_pages.MENU,
         frame=desk.frame,
         may=desk.may,
+        oidc=_provider(settings),
     )
     requests = Requests()
 
@@ -74,6 +96,7 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
     provided: dict[str, Any] = {
         "site": site,
         "desk": desk,
+        "office": Office(db, settings, site.hasher, guard, cache, house.bell),
         "db": db,
         "lake": house.lake,
         "files": house.files,
@@ -86,9 +109,24 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
     dependencies["lang"] = Provide(_lang, sync_to_thread=False)
     app = Litestar(
         route_handlers=[
+            units_api.router,
             lake_api.router,
+            out_api.router,
+            indicators_api.router,
             web_pages.router,
+            oidc_pages.router,
             ioc_pages.router,
+            overview_pages.router,
+            units_pages.router,
+            score_pages.router,
+            wall_pages.router,
+            subject_pages.router,
+            search_pages.router,
+            data_pages.router,
+            league.router,
+            sql_pages.router,
+            inspect_pages.router,
+            *admin_pages.ROUTERS,
             Router(
                 "/", route_handlers=[health.healthz, health.readyz, health.metrics, openapi]
             ),
@@ -111,6 +149,19 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
     )  # fmt: skip
     app.asgi_handler = answering_head(app.asgi_handler)
     return app, hub
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """The provider that people may sign in with beside local accounts."""
+    if settings.oidc is None or settings.public_url is None:
+        return None
+    parts = urlsplit(settings.oidc.issuer)
+    host = (
+        parts.netloc if parts.port else f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"
+    )
+    private = [ip_network(text) for text in settings.outgoing_private]
+    outgoing = Outgoing([host, *settings.outgoing], private)
+    return Provider(settings.oidc, settings.public_url, outgoing)
 
 
 def _provide(value: Any) -> Provide:

@@ -51,9 +51,16 @@ COMMANDS = (
     Command("migrate", "dothi.cli"),
     Command("demo", "dothi.cli"),
     Command("load", "dothi.lake.commands"),
+    Command("workbook", "dothi.lake.commands"),
+    Command("inspect", "dothi.lake.inspecting"),
+    Command("define", "dothi.lake.defining"),
+    Command("units", "dothi.identity.units_commands"),
+    Command("sql", "dothi.lake.out.commands"),
     Command("account", "dothi.identity.commands"),
     Command("key", "dothi.identity.commands"),
     Command("audit", "dothi.identity.commands"),
+    Command("calendar", "dothi.work.commands"),
+    Command("pack", "dothi.indicators.commands"),
 )
 
 

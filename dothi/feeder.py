@@ -7,11 +7,18 @@ import os
 import signal
 import threading
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from dothi.kernel.errors import DothiError
 from dothi.store import probe
 from dothi.store.home import Home
 from dothi.store.settings import Settings
+
+if TYPE_CHECKING:
+    from dothi.house import House
+    from dothi.packs.demo.services import Services
+
+    ServicesFed = tuple[str, datetime | None, Services]
 
 NICENESS = 10
 """Lets the roles of the product go first where processors are short."""
@@ -33,16 +40,17 @@ def run(settings: Settings) -> None:
             stop.wait(0.2)
             continue
         try:
-            key, until = _catch_up(settings)
+            key, until, services = _catch_up(settings)
         except DothiError as error:
             log.warning("the demonstration waits: %s", error)
             stop.wait(TRY_AGAIN_S)
             continue
-        _feed(f"http://{probe.shown(settings.host)}:{port}", key, stop, until)
+        _feed(f"http://{probe.shown(settings.host)}:{port}", key, stop, until, services)
 
 
-def _catch_up(settings: Settings) -> tuple[str, datetime]:
-    """A key for the public door, and the instant up to which every station is complete."""
+def _catch_up(settings: Settings) -> tuple[str, list[datetime], ServicesFed]:
+    """A key for the public door, the instant up to which all stations of each kind are complete, and
+    where the public services stand."""
     # The first page is out: what comes now takes half a second of CPU and holds up nobody.
     from dothi.house import House
     from dothi.identity import keys
@@ -50,25 +58,76 @@ def _catch_up(settings: Settings) -> tuple[str, datetime]:
     from dothi.kernel.time import utc_now
     from dothi.lake import registry
     from dothi.packs.demo.prepare import prepare
+    from dothi.packs.demo.spec import demo_specs
+    from dothi.packs.demo.units import put_units
 
     house = House.open(settings, "demo", max_size=2)
     try:
-        until = prepare(house.db, house.lake, utc_now()).until
+        until = [prepare(house.db, house.lake, utc_now(), spec=spec).until for spec in demo_specs()]
         with house.db.transaction() as conn:
             dataset = registry.find(conn, "air_quality")
             issued = keys.issue(
                 conn, name="demo", agency=dataset.contract.owner, roles=[Role.DATA],
                 actions=["dataset.load"], lifetime=KEY_LIVES, actor=SYSTEM, now=utc_now(),
             )  # fmt: skip
-        return issued[1], until
+        put_units(house.db)
+        return issued[1], until, _services(house)
     finally:
         house.close()
 
 
-def _feed(address: str, key: str, stop: threading.Event, since: datetime) -> None:
-    from dothi.packs.demo.feed import feed
+def _services(house: House) -> ServicesFed:
+    """A key of their owner's, and the instant up to which their dossiers are complete, if they are."""
+    from dothi.identity import keys
+    from dothi.identity.model import SYSTEM, Role
+    from dothi.kernel.time import utc_now
+    from dothi.lake import registry
+    from dothi.packs.demo import services_feed
 
-    feed(address, key, stop, since=since)
+    now = utc_now()
+    with house.db.transaction() as conn:
+        agencies = services_feed.put_agencies(conn)
+        _, key = keys.issue(
+            conn, name="demo dossiers", agency=services_feed.OWNER, roles=[Role.DATA],
+            actions=["dataset.load"], lifetime=KEY_LIVES, actor=SYSTEM, now=now,
+        )  # fmt: skip
+        dataset = registry.find(conn, "dossiers")
+        row = conn.execute(
+            "SELECT max(at) FROM load WHERE dataset_id = %s AND state = 'committed'", (dataset.id,)
+        ).fetchone()
+    made = services_feed.made(agencies, now)
+    since = row[0] if row else None
+    if since is not None and not services_feed.complete(house.lake, dataset, made, since):
+        since = None
+    return key, since, made
+
+
+def _feed(
+    address: str, key: str, stop: threading.Event, since: list[datetime], services: ServicesFed
+) -> None:
+    """Let the stations of each kind report and the public services work, all at once."""
+    from dothi.packs.demo import services_feed
+    from dothi.packs.demo.feed import feed
+    from dothi.packs.demo.spec import demo_specs
+
+    threads = [
+        threading.Thread(
+            target=feed, args=(address, key, stop), kwargs={"spec": spec, "since": at},
+            name=f"demo {spec.dataset}",
+        )
+        for spec, at in zip(demo_specs(), since, strict=True)
+    ]  # fmt: skip
+    own_key, complete, made = services
+    threads.append(
+        threading.Thread(
+            target=services_feed.feed, args=(address, own_key, stop, made),
+            kwargs={"since": complete}, name="demo dossiers",
+        )
+    )  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def _port(settings: Settings) -> int:

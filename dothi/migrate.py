@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dothi.kernel.time import VN, local_date, utc_now
 from dothi.store import settled
 from dothi.store.home import Home
 from dothi.store.provision import provision
@@ -31,8 +32,10 @@ def migrate(settings: Settings) -> None:
 
 
 def _fingerprint(settings: Settings) -> str:
-    """Of all code, since any of it may read a pack otherwise than before, and of all packs."""
-    files = set(PACKAGE.rglob("*.py"))
+    """Of all code, since any of it may read a pack otherwise than before, of all packs and of the
+    working calendar, whose days are kept for some years around the present one."""
+    files = {*PACKAGE.rglob("*.py"), PACKAGE / "kernel" / "workdays.toml"}
     for folder in (settings.packs, shipped_packs()):
         files |= {path for path in folder.rglob("*") if path.is_file()}
-    return settled.fingerprint(files, settings.packs, settings.demo)
+    year = local_date(utc_now(), VN).year
+    return settled.fingerprint(files, settings.packs, settings.demo, year)

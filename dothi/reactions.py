@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dothi.identity.agencies import agency_id
-from dothi.identity.model import SYSTEM
+from dothi.identity.agencies import successors
+from dothi.identity.model import SYSTEM, Actor
 from dothi.indicators.service import find as find_indicator
 from dothi.kernel import i18n
-from dothi.lake import registry
+from dothi.kernel.time import utc_now
+from dothi.lake import registry, sharing
 from dothi.store.database import Connection
-from dothi.store.events import Cursor, Event
+from dothi.store.events import Cursor, Event, emit
 from dothi.work.model import Severity
 from dothi.work.service import Opening, open_item
+from dothi.work.store import pass_on as pass_on_work
 
 SEVERITIES = {
     "notice": Severity.NOTICE,
@@ -31,7 +33,7 @@ def threshold_to_work(conn: Connection, events: Sequence[Event]) -> None:
         if said.get("direction") != "up":
             continue
         indicator = find_indicator(conn, said["indicator"])
-        owner = agency_id(conn, indicator.definition.owner)
+        owner = successors(conn, [indicator.definition.owner]).get(indicator.definition.owner)
         if owner is None:
             continue
         thing = registry.things(conn, indicator.dataset)[said["thing"]]
@@ -73,9 +75,25 @@ def threshold_to_work(conn: Connection, events: Sequence[Event]) -> None:
         )
 
 
+def merger_to_owners(conn: Connection, events: Sequence[Event]) -> None:
+    """An agency became part of another: what it owned passes to its successor."""
+    for event in events:
+        old, new = event.payload["agency"], event.payload["into"]
+        sharing.pass_on(conn, old, new)
+        number = (event.actor or "").removeprefix("account:")
+        by = Actor("person", int(number), name=event.payload["by"]) if number.isdigit() else SYSTEM
+        codes = pass_on_work(conn, old, new, by, utc_now())
+        emit(
+            conn, "work.passed", {"agency": new, "from_agency": old, "codes": codes},
+            actor=event.actor, subject=event.subject,
+        )  # fmt: skip
+
+
 REACTIONS = (
     # a limit was passed → a work item for the owner
     Cursor("threshold_to_work", ("indicator.threshold",), threshold_to_work),
+    # an agency was merged into another → its datasets and its open work pass to that
+    Cursor("merger_to_owners", ("agency.merged",), merger_to_owners),
 )
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dothi.house import House
 from dothi.identity import accounts
+from dothi.indicators import scores
 from dothi.indicators import service as indicators
 from dothi.kernel.i18n import t
 from dothi.kernel.time import utc_now
 from dothi.packs import install, load
 from dothi.packs.demo.prepare import prepare
-from dothi.packs.demo.spec import demo_accounts, demo_agencies
+from dothi.packs.demo.spec import demo_accounts, demo_agencies, demo_specs
 from dothi.store import settled
 from dothi.store.home import Home
 from dothi.store.migrations import migrate as migrate_schema
 from dothi.store.settings import Settings
+from dothi.work import calendars
 
 
 def settle(settings: Settings, mark: str) -> None:
@@ -27,7 +29,8 @@ def settle(settings: Settings, mark: str) -> None:
     try:
         _install(house, mark)
         if settings.demo and house.ballast.writes_allowed():
-            prepare(house.db, house.lake, utc_now())
+            for spec in demo_specs():
+                prepare(house.db, house.lake, utc_now(), spec=spec)
     finally:
         house.close()
 
@@ -45,6 +48,8 @@ def _install(house: House, mark: str) -> None:
             made = accounts.demo_accounts(conn, demo_agencies(), demo_accounts())
         install.install(conn, packs)
         indicators.install(conn, packs)
+        scores.install(conn, packs)
+        calendars.keep_up(conn, utc_now())
         settled.put_mark(conn, mark)
     if made:
         lines = [

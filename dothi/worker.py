@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from dothi import jail
 from dothi.house import House
 from dothi.identity import audit, heads, sessions, throttle
-from dothi.identity import commands as audit_commands
 from dothi.indicators.recompute import Recomputer
+from dothi.indicators.scores import Scorer
+from dothi.ioc.names import Keeper
 from dothi.kernel.errors import Unavailable
 from dothi.kernel.time import VN, day_start, local_date, utc_now
 from dothi.lake import registry
@@ -25,6 +26,8 @@ from dothi.work.jobs import RungTimer
 IDEMPOTENCY_KEPT = timedelta(days=7)
 HEADS_EVERY_S = 60.0
 MAINTAIN_EVERY_S = 3600.0
+NAMES_EVERY_S = 30.0
+"""How late a new name can be found at most."""
 
 log = logging.getLogger("dothi")
 
@@ -51,6 +54,8 @@ class _Worker:
         self._house = house
         self._stop = stop
         self._recomputer = Recomputer(house.db, house.lake)
+        self._scorer = Scorer(house.db, house.lake)
+        self._names = Keeper(house.db)
         self._next: dict[str, datetime] = {}
 
     def run(self) -> None:
@@ -59,10 +64,11 @@ class _Worker:
         timer = RungTimer(house.db, fired=house.bell.ring)
         quick = Listener(house.db, lambda: self._quick(timer))
         heavy = Listener(house.db, self._indicators)
+        heaviest = Listener(house.db, self._scores)
         keeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
         keeper.start()
         self._stop.wait()
-        for part in (quick, heavy):
+        for part in (quick, heavy, heaviest):
             part.signal_close()
         timer.close()
 
@@ -81,6 +87,10 @@ class _Worker:
         while not self._stop.is_set() and self._recomputer.advance():
             self._house.bell.ring()
 
+    def _scores(self) -> None:
+        if not self._stop.is_set() and self._scorer.advance():
+            self._house.bell.ring()
+
     # -- what happens by the clock ----------------------------------------------------------------
 
     def _keep_house(self) -> None:
@@ -91,6 +101,7 @@ class _Worker:
             ("maintain", timedelta(seconds=MAINTAIN_EVERY_S), self._house.lake.maintain),
             ("purge", timedelta(hours=1), self._purge),
             ("sweep", timedelta(hours=1), self._sweep),
+            ("names", timedelta(seconds=NAMES_EVERY_S), self._names.look),
         )
         while not self._stop.wait(1.0):
             for name, every, job in jobs:
@@ -108,8 +119,8 @@ class _Worker:
 
     def _append_head(self) -> None:
         home = Home(self._house.settings.home)
-        file = audit_commands.heads_file(home.path)
-        key = home.secret(audit_commands.HEADS_KEY)
+        file = heads.heads_file(home.path)
+        key = home.secret(heads.HEADS_KEY)
         with self._house.db.transaction() as conn:
             heads.append(conn, file, key.encode())
 

@@ -66,8 +66,9 @@ def create_account(
     password: str,
     hasher: Passwords,
     actor: Actor,
+    must_change: bool = False,
 ) -> Account:
-    """An account of the agency with this code.
+    """An account of the agency with this code; with `must_change` its password serves once.
 
     Raises Invalid with all faults of the form, Conflict for a login in use.
     """
@@ -84,9 +85,9 @@ def create_account(
     try:
         with conn.transaction():
             row = conn.execute(
-                "INSERT INTO account (login, display_name, agency_id, roles, password_hash) "
-                "VALUES (%s, %s, %s, %s, %s) RETURNING id",
-                (login, display_name, belongs, sorted(roles), hasher.hash(password)),
+                "INSERT INTO account (login, display_name, agency_id, roles, password_hash, "
+                "must_change) VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
+                (login, display_name, belongs, sorted(roles), hasher.hash(password), must_change),
             ).fetchone()
     except errors.UniqueViolation:
         raise Conflict("identity.login_taken", login=login) from None
@@ -120,14 +121,20 @@ def change_roles(
 
 
 def set_password(
-    conn: Connection, account_id: int, password: str, *, hasher: Passwords, actor: Actor
+    conn: Connection,
+    account_id: int,
+    password: str,
+    *,
+    hasher: Passwords,
+    actor: Actor,
+    must_change: bool = False,
 ) -> None:
     """An administrator gives an account a new password; all its sessions end."""
     require(actor, "account.manage", Resource("account"))
     account = get_account(conn, account_id)
     if faults := passwords.faults(password, account.login):
         raise Invalid("identity.account_invalid", faults=faults)
-    store_hash(conn, account_id, hasher.hash(password))
+    store_hash(conn, account_id, hasher.hash(password), must_change=must_change)
     sessions.end_all(conn, account_id)
     audit.record(conn, "password_set", actor, f"account:{account_id}")
 
@@ -143,6 +150,14 @@ def disable_account(conn: Connection, account_id: int, *, actor: Actor) -> None:
     )
     sessions.end_all(conn, account_id)
     audit.record(conn, "account_disabled", actor, f"account:{account_id}")
+
+
+def end_sessions(conn: Connection, account_id: int, *, actor: Actor) -> None:
+    """Sign an account out everywhere; it may sign in again."""
+    require(actor, "account.manage", Resource("account"))
+    get_account(conn, account_id)
+    sessions.end_all(conn, account_id)
+    audit.record(conn, "sessions_ended", actor, f"account:{account_id}")
 
 
 def enable_account(conn: Connection, account_id: int, *, actor: Actor) -> None:
@@ -231,8 +246,15 @@ def password_hash(conn: Connection, account_id: int) -> str | None:
     return row[0] if row else None
 
 
-def store_hash(conn: Connection, account_id: int, stored: str) -> None:
-    conn.execute("UPDATE account SET password_hash = %s WHERE id = %s", (stored, account_id))
+def store_hash(
+    conn: Connection, account_id: int, stored: str, *, must_change: bool | None = None
+) -> None:
+    """Keep a password's hash; `must_change` None: as it was."""
+    conn.execute(
+        "UPDATE account SET password_hash = %s, must_change = coalesce(%s, must_change) "
+        "WHERE id = %s",
+        (stored, must_change, account_id),
+    )
 
 
 def role_faults(roles: Iterable[str]) -> list[Fault]:
@@ -269,9 +291,12 @@ def _keep_an_admin(conn: Connection, leaving: int) -> None:
         raise Conflict("identity.last_admin")
 
 
-_SELECT = "SELECT id, login, display_name, agency_id, roles, created_at, disabled_at FROM account"
+_SELECT = (
+    "SELECT id, login, display_name, agency_id, roles, created_at, disabled_at, must_change "
+    "FROM account"
+)
 
 
 def _account(row: tuple[Any, ...]) -> Account:
-    account_id, login, name, belongs, roles, created_at, disabled_at = row
-    return Account(account_id, login, name, belongs, roles_of(roles), created_at, disabled_at)
+    account_id, login, name, belongs, roles, *rest = row
+    return Account(account_id, login, name, belongs, roles_of(roles), *rest)

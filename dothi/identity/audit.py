@@ -17,8 +17,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from psycopg import sql
 
@@ -96,9 +97,12 @@ def entries(
     subject: str | None = None,
     actor: str | None = None,
     action: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     limit: int = 100,
 ) -> list[Entry]:
-    """A page of the trail for reading, newest first; with `after`, those older than that entry."""
+    """A page of the trail for reading, newest first; with `after`, those older than that entry;
+    from `since` on and before `until`."""
     where: list[sql.Composable] = [
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name))
         for name, value in (("subject", subject), ("actor", actor), ("action", action))
@@ -106,11 +110,23 @@ def entries(
     ]
     if after:
         where.append(sql.SQL("seq < %(after)s"))
+    if since:
+        where.append(sql.SQL("at >= %(since)s"))
+    if until:
+        where.append(sql.SQL("at < %(until)s"))
     query = sql.SQL("{} WHERE {} ORDER BY seq DESC LIMIT %(limit)s").format(
         _SELECT, sql.SQL(" AND ").join(where or [sql.SQL("TRUE")])
     )
-    values = {"subject": subject, "actor": actor, "action": action, "after": after, "limit": limit}
+    values = {
+        "subject": subject, "actor": actor, "action": action, "after": after, "limit": limit,
+        "since": since, "until": until,
+    }  # fmt: skip
     return [Entry(*row) for row in conn.execute(query, values)]
+
+
+def actions(conn: Connection) -> list[str]:
+    """The kinds of acts there are in the trail, by name."""
+    return [row[0] for row in conn.execute("SELECT DISTINCT action FROM audit_entry ORDER BY 1")]
 
 
 def stream(conn: Connection) -> Iterator[Entry]:
@@ -124,12 +140,17 @@ def stream(conn: Connection) -> Iterator[Entry]:
 
 def export(conn: Connection, file: Path) -> int:
     """Write the whole trail as NDJSON, one entry a line; how many there are."""
-    count = 0
     with file.open("w", encoding="ascii", newline="\n") as out:
-        for entry in stream(conn):
-            fields = {name: getattr(entry, name) for name in Entry.__slots__}
-            out.write(_encode(fields) + "\n")
-            count += 1
+        return write(conn, out)
+
+
+def write(conn: Connection, out: TextIO) -> int:
+    """As `export`, to a file that is open."""
+    count = 0
+    for entry in stream(conn):
+        fields = {name: getattr(entry, name) for name in Entry.__slots__}
+        out.write(_encode(fields) + "\n")
+        count += 1
     return count
 
 

@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from dothi.identity.heads import Report
     from dothi.store.database import Database
 
-HEADS_KEY = "audit_heads"
-"""The home's secret that the seals' MACs are made with."""
-
-
-def heads_file(home: Path) -> Path:
-    """Where the worker keeps the seals of the audit chain."""
-    return home / "audit" / "heads.log"
-
-
 # -- dothi account -------------------------------------------------------------------------------
 
 
@@ -47,13 +38,14 @@ def arguments_account(parser: argparse.ArgumentParser) -> None:
     _argument(password, "login", "identity.option_login")
     for act in (add, password):
         _argument(act, "--password-stdin", "identity.option_password_stdin", action="store_true")
-    disable = _act(acts, "disable", "identity.help_account_disable")
-    _argument(disable, "login", "identity.option_login")
+    for name in ("disable", "enable"):
+        act = _act(acts, name, f"identity.help_account_{name}")
+        _argument(act, "login", "identity.option_login")
     _act(acts, "list", "identity.help_account_list")
 
 
 def run_account(args: argparse.Namespace, settings: Settings) -> int:
-    """Make, change or list accounts."""
+    """Make, change or list accounts. A password made at random has to be changed once used."""
     from dothi.identity import accounts, passwords
     from dothi.identity.model import SYSTEM
 
@@ -76,6 +68,7 @@ def run_account(args: argparse.Namespace, settings: Settings) -> int:
                     password=password,
                     hasher=hasher,
                     actor=SYSTEM,
+                    must_change=made,
                 )
             said = [t("identity.account_added", lang, login=args.login)]
         else:
@@ -85,12 +78,17 @@ def run_account(args: argparse.Namespace, settings: Settings) -> int:
             if args.act == "password":
                 password, made = _password(args)
                 with _faults_in(lang):
-                    accounts.set_password(conn, account.id, password, hasher=hasher, actor=SYSTEM)
+                    accounts.set_password(
+                        conn, account.id, password, hasher=hasher, actor=SYSTEM, must_change=made
+                    )
                 said = [t("identity.password_changed", lang, login=account.login)]
             else:
-                accounts.disable_account(conn, account.id, actor=SYSTEM)
+                change = (
+                    accounts.disable_account if args.act == "disable" else accounts.enable_account
+                )
+                change(conn, account.id, actor=SYSTEM)
                 password, made = "", False
-                said = [t("identity.account_disabled", lang, login=account.login)]
+                said = [t(f"identity.account_{args.act}d", lang, login=account.login)]
     if made:
         said.append(t("identity.password_made", lang, password=password))
     print("\n".join(said))
@@ -171,14 +169,10 @@ def run_audit(args: argparse.Namespace, settings: Settings) -> int:
                 ) from error
         print(t("identity.audit.exported", lang, entries=count, file=args.file))
         return 0
-    file = args.heads or heads_file(settings.home)
-    if not file.is_file():
-        if args.heads:
-            raise Misconfigured("identity.audit.no_heads_file", file=file)
-        file = None
-    key = None
-    if file is not None and (home.secrets / HEADS_KEY).exists():
-        key = home.secret(HEADS_KEY).encode()
+    if args.heads and not args.heads.is_file():
+        raise Misconfigured("identity.audit.no_heads_file", file=args.heads)
+    file, key = heads.kept(home)
+    file = args.heads or file
     with _database(settings) as db, db.snapshot() as conn:
         report = heads.verify(conn, file, key)
     print("\n".join(_said(report, compared=file is not None, lang=lang)))

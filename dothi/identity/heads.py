@@ -24,6 +24,7 @@ from typing import Literal
 from dothi.identity.audit import GENESIS, Entry, head, stream
 from dothi.kernel.errors import Damaged
 from dothi.store.database import Connection
+from dothi.store.home import Home
 
 MOST_FLAWS = 20
 _LINE_BYTES = 512
@@ -83,6 +84,22 @@ class Report:
     def first_bad(self) -> int | None:
         """The first entry that is not proven whole."""
         return min((flaw.seq for flaw in self.flaws), default=None)
+
+
+HEADS_KEY = "audit_heads"
+"""The home's secret that the seals' MACs are made with."""
+
+
+def heads_file(home: Path) -> Path:
+    """Where the worker keeps the seals of the audit chain."""
+    return home / "audit" / "heads.log"
+
+
+def kept(home: Home) -> tuple[Path | None, bytes | None]:
+    """A home's file of seals and the key of their MACs, as far as they are there."""
+    file = heads_file(home.path)
+    key = home.secret(HEADS_KEY).encode() if (home.secrets / HEADS_KEY).exists() else None
+    return (file if file.is_file() else None), key
 
 
 def append(conn: Connection, file: Path, key: bytes, now: datetime | None = None) -> Head | None:

@@ -118,13 +118,17 @@ def find(conn: Connection, text: str, now: datetime) -> Actor | None:
                   ARRAY(WITH RECURSIVE below(id) AS (
                             SELECT k.agency_id
                             UNION SELECT g.id FROM agency g JOIN below b ON g.parent = b.id)
-                        SELECT id FROM below)
+                        SELECT id FROM below),
+                  ARRAY(WITH RECURSIVE past(id) AS (
+                            SELECT id FROM agency WHERE merged_into = k.agency_id
+                            UNION SELECT g.id FROM agency g JOIN past p ON g.merged_into = p.id)
+                        SELECT id FROM past)
            FROM api_key k WHERE k.prefix = %s AND k.revoked_at IS NULL AND k.expires_at > %s""",
         (prefix, now),
     ).fetchone()
     if row is None or not hmac.compare_digest(row[0], _hash(secret)):
         return None
-    _, name, agency, roles, actions, used_at, acts_for = row
+    _, name, agency, roles, actions, used_at, acts_for, predecessors = row
     if used_at is None or now - used_at > TOUCH_EVERY:
         touch(conn, "UPDATE api_key SET used_at = %s WHERE prefix = %s", (now, prefix))
     return Actor(
@@ -135,6 +139,7 @@ def find(conn: Connection, text: str, now: datetime) -> Actor | None:
         actions=None if actions is None else frozenset(actions),
         key_prefix=prefix,
         name=name,
+        predecessors=frozenset(predecessors),
     )
 
 
@@ -146,13 +151,17 @@ def get(conn: Connection, prefix: str) -> ApiKey:
     return _key(row)
 
 
+def all_keys(conn: Connection) -> list[ApiKey]:
+    """Every key, newest first; the caller asks the policy which of them may be shown."""
+    rows = conn.execute(f"{_SELECT} ORDER BY created_at DESC, prefix")
+    return [_key(row) for row in rows]
+
+
 def visible(conn: Connection, actor: Actor) -> list[ApiKey]:
     """The keys the actor may manage, newest first."""
-    rows = conn.execute(f"{_SELECT} ORDER BY created_at DESC, prefix")
-    keys = [_key(row) for row in rows]
     return [
         key
-        for key in keys
+        for key in all_keys(conn)
         if decide(actor, "key.manage", Resource("key", key.prefix, key.agency_id)).allowed
     ]
 

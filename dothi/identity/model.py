@@ -32,7 +32,7 @@ class Agency:
 
     An agency that is merged or renamed gets an end date and a successor gets a new code, so what
     was decided under the old name keeps reading as it did. `valid_to` is the first day it no
-    longer existed.
+    longer existed, `merged_into` the code of the one that it became part of.
     """
 
     code: str
@@ -42,6 +42,7 @@ class Agency:
     valid_from: date | None = None
     valid_to: date | None = None
     id: int | None = None
+    merged_into: str | None = None
 
     def name(self, lang: str) -> str:
         return self.name_vi if lang == "vi" else self.name_en
@@ -58,14 +59,16 @@ class Account:
     roles: frozenset[Role]
     created_at: datetime
     disabled_at: datetime | None = None
+    must_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who asks, as the policy sees them; the same for a person, a key, nobody and the house itself.
 
-    `agencies` holds the own agency and every one below it. `actions` limits a key to some of what
-    its roles allow; None is no further limit.
+    `agencies` holds the own agency and every one below it, `predecessors` those that were merged
+    into it. `actions` limits a key to some of what its roles allow; None is no further limit.
+    With `must_change` the password was told by somebody else, and has to be changed first.
     """
 
     kind: ActorKind
@@ -76,6 +79,8 @@ class Actor:
     actions: frozenset[str] | None = None
     key_prefix: str | None = None
     name: str = ""
+    predecessors: frozenset[int] = frozenset()
+    must_change: bool = False
 
     @property
     def signed_in(self) -> bool:

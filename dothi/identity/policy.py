@@ -26,7 +26,7 @@ from dothi.identity.predicate import (
 )
 from dothi.kernel.errors import Forbidden, NotFound, Unauthenticated
 
-Kind = Literal["dataset", "load", "work", "account", "agency", "key", "audit", "system"]
+Kind = Literal["dataset", "load", "work", "account", "agency", "unit", "key", "audit", "system"]
 
 Action = Literal[
     "dataset.read",  # see its rows on a screen, through an API, as a file
@@ -46,6 +46,8 @@ Action = Literal[
     "account.manage",
     "agency.read",
     "agency.manage",
+    "unit.read",  # administrative units, their outlines and what became of them
+    "unit.manage",
     "key.manage",
     "audit.read",
     "system.status",
@@ -58,7 +60,7 @@ class Scope(Enum):
     NONE = "-"
     ALL = "all"  # everything
     BRANCH = "branch"  # what the own agency or one below it owns
-    OWN = "own"  # what the own agency owns
+    OWN = "own"  # what the own agency owns, and what one merged into it owned
     SHARED = "shared"  # branch, and what its owner shared with one of these agencies or with all
     PUBLIC = "public"  # what its owner shared with everybody
     SELF = "self"  # what is the actor's own account
@@ -94,6 +96,8 @@ _TABLE: dict[Action, str] = {
     "account.manage":  "all      -        -        -        -        -        -     ",
     "agency.read":     "all      all      all      all      all      all      -     ",
     "agency.manage":   "all      -        -        -        -        -        -     ",
+    "unit.read":       "all      all      all      all      all      all      all   ",
+    "unit.manage":     "all      -        -        -        -        -        -     ",
     "key.manage":      "all      -        -        -        branch   -        -     ",
     "audit.read":      "all      -        -        -        -        all      -     ",
     "system.status":   "all      all      -        -        -        all      -     ",
@@ -109,7 +113,7 @@ MATRIX: Mapping[Action, Mapping[Role, Scope]] = MappingProxyType(
 )
 
 PERSONS_ONLY: frozenset[Action] = frozenset(
-    {"account.self", "account.manage", "agency.manage", "key.manage"}
+    {"account.self", "account.manage", "agency.manage", "unit.manage", "key.manage"}
 )
 """What no key may do: a stolen key must not be able to make itself a successor."""
 
@@ -120,6 +124,7 @@ SEEN_BY: Mapping[Kind, Action] = MappingProxyType(
         "work": "work.read",
         "account": "account.manage",
         "agency": "agency.read",
+        "unit": "unit.read",
         "key": "key.manage",
         "audit": "audit.read",
         "system": "system.status",
@@ -299,7 +304,7 @@ def _agencies(actor: Actor, scopes: frozenset[Scope]) -> frozenset[int]:
     if Scope.BRANCH in scopes or Scope.SHARED in scopes:
         return actor.agencies
     if Scope.OWN in scopes and actor.agency_id is not None:
-        return frozenset({actor.agency_id})
+        return frozenset({actor.agency_id}) | actor.predecessors
     return frozenset()
 
 

@@ -5,20 +5,24 @@ defined by `evaluate`: a comparison with NULL is unknown, NOT keeps unknown, AND
 part is false, OR is true if any part is true; a row is admitted only where the whole is true.
 Beyond SQL's letter: IN over no values is false, also for NULL.
 
-Columns are `int` (64 bit signed), `text` (ordered by code point) or `bool`. An int constant may be
-of any size. Text holds no NUL character and no lone surrogate, since PostgreSQL stores neither.
+Columns are `int` (64 bit signed), `text` (ordered by code point), `bool`, `number` (64 bit float,
+finite), `date` or `instant` (with an offset). An int constant may be of any size. Text holds no NUL
+character and no lone surrogate, since PostgreSQL stores neither. Stored predicates (`to_json`) have
+only the first three.
 Column names reach SQL only through the allow-list given to the compiler.
 """
 
 import json
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, Literal
 
-Constant = int | str | bool | None
-ColumnType = Literal["int", "text", "bool"]
+Constant = int | str | bool | float | date | datetime | None
+ColumnType = Literal["int", "text", "bool", "number", "date", "instant"]
 Comparison = Literal["=", "<>", "<", "<=", ">", ">="]
 
 
@@ -192,7 +196,13 @@ def canonical(predicate: Predicate) -> str:
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
-_SQL_TYPE: dict[ColumnType, str] = {"int": "BIGINT", "text": "TEXT", "bool": "BOOLEAN"}
+_SQL_TYPE: dict[ColumnType, str] = {
+    "int": "BIGINT", "text": "TEXT", "bool": "BOOLEAN", "number": "FLOAT8", "date": "DATE",
+    "instant": "TIMESTAMPTZ",
+}  # fmt: skip
+_PYTHON_TYPE: dict[ColumnType, type] = {
+    "int": int, "text": str, "bool": bool, "number": float, "date": date, "instant": datetime,
+}  # fmt: skip
 _COMPARE: dict[Comparison, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<>": operator.ne,
@@ -252,7 +262,7 @@ class _Sql:
         _check(column, kind, value)
         if value is None:
             return "CAST(NULL AS BOOLEAN)"
-        if kind == "int" and not _INT_MIN <= int(value) <= _INT_MAX:
+        if _beyond(kind, value):
             # No 64-bit value can equal it, and all lie on the same side of it.
             return self._unless_null(name, _COMPARE[op](0, value))
         order = self.byte_order if kind == "text" and op not in ("=", "<>") else ""
@@ -264,11 +274,7 @@ class _Sql:
             _check(column, kind, value)
         if not values:
             return "FALSE"
-        possible = [
-            value
-            for value in values
-            if kind != "int" or value is None or _INT_MIN <= int(value) <= _INT_MAX
-        ]
+        possible = [value for value in values if not _beyond(kind, value)]
         if not possible:
             return self._unless_null(name, False)
         return f"({name} IN ({', '.join(self._parameter(kind, value) for value in possible)}))"
@@ -297,11 +303,18 @@ def _compare(left: Any, op: Comparison, right: Any) -> bool | None:
 def _check(column: str, kind: ColumnType, value: Constant) -> None:
     if value is None:
         return
-    fits = type(value) is {"int": int, "text": str, "bool": bool}[kind]
-    if not fits:
+    if type(value) is not _PYTHON_TYPE[kind]:
         raise ValueError(f"column {column!r} holds {kind}, which {value!r} is not")
     if isinstance(value, str) and ("\0" in value or not _encodable(value)):
         raise ValueError(f"column {column!r} cannot hold the text {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"column {column!r} cannot be held against {value!r}")
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError(f"column {column!r} holds instants, and {value!r} has no offset")
+
+
+def _beyond(kind: ColumnType, value: Constant) -> bool:
+    return kind == "int" and isinstance(value, int) and not _INT_MIN <= value <= _INT_MAX
 
 
 def _encodable(text: str) -> bool:

@@ -62,11 +62,12 @@ def sign_in(
     raise Unauthenticated("identity.wrong_login")
 
 
-def sign_out(db: Database, actor: Actor, token: str) -> None:
-    """End the session of this token."""
+def sign_out(db: Database, actor: Actor, token: str) -> str | None:
+    """End the session of this token; the issuer of the provider that had signed them in."""
     with db.transaction() as conn:
-        sessions.end(conn, token)
+        issuer = sessions.end(conn, token)
         audit.record(conn, "signed_out", actor, actor.ref)
+    return issuer
 
 
 def change_password(
@@ -107,7 +108,7 @@ def change_password(
                 audit.record(conn, "password_change_failed", actor, actor.ref, address=address)
                 faults.insert(0, Fault("old", "identity.wrong_login"))
             elif fresh and accounts.password_hash(conn, account_id) == stored:
-                accounts.store_hash(conn, account_id, fresh)
+                accounts.store_hash(conn, account_id, fresh, must_change=False)
                 sessions.end_all(conn, account_id)
                 audit.record(conn, "password_changed", actor, actor.ref, address=address)
                 return sessions.start(conn, account_id, address=address, now=now)

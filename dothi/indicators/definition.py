@@ -14,14 +14,15 @@ from dothi.indicators.model import GRAINS, SEVERITIES, Definition, Output, Thres
 from dothi.kernel import units
 from dothi.kernel.errors import Fault, Invalid
 from dothi.kernel.time import zone
-from dothi.lake.contract import NAME, RESERVED, Contract
+from dothi.lake.columns import APART, NAME, RESERVED, OverUnits, check_weights, read_over_units
+from dothi.lake.contract import Contract
 from dothi.lake.document import Place, Reading
 from dothi.packs.model import Pack, PackFile
 
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 _DOCUMENT = {
     "title", "words", "source", "owner", "inputs", "key", "period", "lookback", "lookahead",
-    "freshness", "outputs", "thresholds",
+    "freshness", "outputs", "thresholds", "verify",
 }  # fmt: skip
 _FENCE = "---"
 
@@ -96,6 +97,7 @@ def parse(text: str, pack: str, owner: str, path: str) -> Definition:
             for name in sorted(FUNCTIONS)
             if re.search(rf"\b{name}\b", statement)
         ),
+        verify=reading.titles(doc, (), "verify") if "verify" in doc else None,
     )
     reading.finish("indicators.invalid")
     return made
@@ -104,6 +106,7 @@ def parse(text: str, pack: str, owner: str, path: str) -> Definition:
 def contract_text(definition: Definition, base: Contract, sharing: dict[str, Any]) -> str:
     """The contract of an indicator's own series, as YAML."""
     assert base.time is not None
+    units = base.units and {"key": base.units.column, "as_of": base.units.as_of}
     return yaml.safe_dump(
         {
             "dataset": definition.name,
@@ -121,14 +124,22 @@ def contract_text(definition: Definition, base: Contract, sharing: dict[str, Any
                     "title": output.title,
                     "unit": output.unit,
                     "decimals": output.decimals,
+                    **_over_units(output.over_units),
                 }
                 for output in definition.outputs
             },
             "sharing": sharing,
+            **({"units": units} if units else {}),
         },
         allow_unicode=True,
         sort_keys=False,
     )
+
+
+def _over_units(how: OverUnits) -> dict[str, Any]:
+    if how.weight is not None:
+        return {"over_units": {"mean": how.weight}}
+    return {} if how == APART else {"over_units": how.aggregation.value}
 
 
 def _read(file: PackFile, pack: Pack) -> Definition:
@@ -179,7 +190,7 @@ def _inputs(reading: Reading, doc: dict[str, Any]) -> dict[str, tuple[str, ...]]
 
 def _outputs(reading: Reading, doc: dict[str, Any]) -> tuple[Output, ...]:
     out = []
-    known = {"title", "unit", "decimals", "labels"}
+    known = {"title", "unit", "decimals", "labels", "over_units"}
     for place, name, entry in reading.items(doc.get("outputs"), ("outputs",)):
         entry = reading.mapping(entry, place, known=known)
         if not NAME.fullmatch(name) or name in RESERVED:
@@ -195,7 +206,9 @@ def _outputs(reading: Reading, doc: dict[str, Any]) -> tuple[Output, ...]:
                     continue
                 labels[number] = reading.titles(labels_doc, (*place, "labels"), number)  # type: ignore[arg-type]
         decimals = int(reading.number(entry.get("decimals"), (*place, "decimals")) or 0)
-        out.append(Output(name, reading.titles(entry, place), symbol, decimals, labels))
+        how = read_over_units(reading, entry, place)
+        out.append(Output(name, reading.titles(entry, place), symbol, decimals, labels, how))
+    check_weights(reading, ("outputs",), {one.name: one.over_units for one in out})
     if not out:
         reading.fault(("outputs",), "lake.yaml_missing", name="outputs")
     return tuple(out)
@@ -206,7 +219,7 @@ def _thresholds(
 ) -> tuple[Threshold, ...]:
     out = []
     names = tuple(output.name for output in outputs)
-    known = {"output", "above", "valid", "severity", "title", "source"}
+    known = {"output", "above", "valid", "severity", "title", "source", "verify"}
     for i, entry in enumerate(reading.sequence(doc.get("thresholds", []), ("thresholds",))):
         place: Place = ("thresholds", i)
         entry = reading.mapping(entry, place, known=known)
@@ -227,6 +240,7 @@ def _thresholds(
                 severity=next(s for s in SEVERITIES if s == severity),
                 title=reading.titles(entry, place),
                 source=reading.text(entry, place, "source", None),
+                verify=bool(entry.get("verify", False)),
             )
         )
     return tuple(out)

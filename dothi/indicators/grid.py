@@ -38,7 +38,8 @@ def hour_grid(
         if len(value):
             cells = _averaged((max(row_of.values()) + 1) * hours, cell, value)
             means = _by_parameter(subject, places, row_of, cells.reshape(-1, hours))
-    return HourGrid(start, lead, len(places), hours, means)
+    about = tuple(subject.things[place].properties for place in places)
+    return HourGrid(start, lead, len(places), hours, means, about)
 
 
 def _rows_of(subject: Subject, places: Sequence[int]) -> dict[int, int]:

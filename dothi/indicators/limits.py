@@ -72,6 +72,7 @@ def _say(conn: Connection, indicator: Indicator, one: Latest, was: int) -> None:
             "threshold": limit.limit,
             "title": limit.title,
             "source": limit.source,
+            "verify": limit.verify,
             "severity": limit.severity,
             "direction": "up" if level > was else "down",
             "level": level,

@@ -10,6 +10,7 @@ from typing import Literal
 
 from dothi.kernel.period import Period
 from dothi.kernel.time import zone
+from dothi.lake.columns import APART, OverUnits
 
 Grain = Literal["hour", "day"]
 Severity = Literal["notice", "warning", "urgent"]
@@ -28,11 +29,15 @@ class Output:
     unit: str
     decimals: int
     labels: dict[int, dict[str, str]]
+    over_units: OverUnits = APART
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A limit in force from a date to a date (both included); passed by values above `limit`."""
+    """A limit in force from a date to a date (both included); passed by values above `limit`.
+
+    `verify`: somebody still has to confirm it against its source.
+    """
 
     output: str
     limit: float
@@ -41,6 +46,7 @@ class Threshold:
     severity: Severity
     title: dict[str, str]
     source: str
+    verify: bool = False
 
     def in_force(self, on: date) -> bool:
         """Whether it held on that date."""
@@ -78,6 +84,8 @@ class Definition:
     text: str
     formulas: tuple[str, ...] = ()
     """Kernel functions the SELECT calls, with the version of each."""
+    verify: dict[str, str] | None = None
+    """What somebody still has to confirm before the figures are official, by language."""
 
     @cached_property
     def hash(self) -> str:

@@ -10,12 +10,11 @@ nothing left to change.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from dothi.indicators import limits, store
+from dothi.indicators import cursor, limits, store
 from dothi.indicators.changes import changes
 from dothi.indicators.changes import store as store_changes
 from dothi.indicators.engine import PROBLEMS, compute
@@ -65,12 +64,12 @@ class Recomputer:
     def advance(self) -> int:
         """Do what is next; 0 when there is nothing (or another process is at it)."""
         with self._db.transaction() as conn:
-            position = _position(conn)
+            position = cursor.position(conn, CURSOR)
             events = read(conn, position, limit=self._batch, kinds=KINDS)
             stale = store.any_stale(conn) and [one for one in indicators(conn) if one.stale]
         if not events and not stale:
             return 0
-        with self._alone() as mine:
+        with cursor.alone(self._db, _LOCK) as mine:
             if not mine:
                 return 0
             for one in stale or ():
@@ -130,16 +129,12 @@ class Recomputer:
             together = None if None in things else set().union(*(t for t in things if t))
             touched.append((one, together))
         with self._db.transaction() as conn:
-            if _position(conn, lock=True) != position:
+            if cursor.position(conn, CURSOR, lock=True) != position:
                 return
             for one, together in touched:
                 limits.look(conn, self._lake, one, together, self._now())
             last = events[-1]
-            conn.execute(
-                "UPDATE event_cursor SET tx = %s::text::xid8, id = %s, moved = clock_timestamp() "
-                "WHERE name = %s",
-                (str(last.tx), last.id, CURSOR),
-            )
+            cursor.move(conn, CURSOR, (last.tx, last.id))
 
     def _compute(self, one: Indicator, about: Subject, stretches: Sequence[Stretch]) -> int:
         """Compute stretches of one indicator and store what differs; how many figures changed."""
@@ -162,25 +157,6 @@ class Recomputer:
         log.error("indicator %s cannot be computed: %s", one.name, error)
         with self._db.transaction() as conn:
             store.cannot(conn, one.name, str(error))
-
-    @contextmanager
-    def _alone(self) -> Iterator[bool]:
-        with self._db.connect() as conn:
-            row = conn.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (_LOCK,)).fetchone()
-            yield bool(row and row[0])
-            # Closing would free the lock too, but some time after the next one has asked for it.
-            conn.execute("SELECT pg_advisory_unlock_all()")
-
-
-def _position(conn: Connection, *, lock: bool = False) -> Position:
-    conn.execute("INSERT INTO event_cursor (name) VALUES (%s) ON CONFLICT DO NOTHING", (CURSOR,))
-    row = conn.execute(
-        "SELECT tx::text::bigint, id FROM event_cursor WHERE name = %s"
-        + (" FOR UPDATE" if lock else ""),
-        (CURSOR,),
-    ).fetchone()
-    assert row is not None
-    return row[0], row[1]
 
 
 def _reads(conn: Connection, one: Indicator, events: Sequence[Event]) -> Subject | None:

@@ -7,7 +7,7 @@ keyword or a function.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlglot
 from sqlglot import exp
@@ -29,7 +29,7 @@ _STRUCTURE = (
 _OPERATORS = (
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In,
     exp.Between, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Neg, exp.Case,
-    exp.If, exp.Cast, exp.TryCast,
+    exp.If, exp.Cast, exp.TryCast, exp.Like,
 )  # fmt: skip
 _FUNCTIONS = (
     exp.Abs, exp.Round, exp.Floor, exp.Ceil, exp.Sqrt, exp.Ln, exp.Log, exp.Exp, exp.Pow, exp.Sign,
@@ -70,17 +70,38 @@ def calls(node: exp.Expr) -> Iterator[tuple[exp.Table, str, exp.Query]]:
 
 def faults(definition: Definition) -> list[Fault]:
     """Everything in the SELECT that may not be there or is missing, each at line and column."""
-    return _Check(definition).run()
+    wanted = [*definition.key, "time", *(output.name for output in definition.outputs)]
+    return Check(
+        definition.path, definition.sql, definition.sql_line,
+        tables=frozenset(definition.inputs),
+        columns=frozenset((*DATASET_COLUMNS, *definition.key)),
+        wanted=wanted,
+        grain=definition.grain,
+    ).run()  # fmt: skip
 
 
-class _Check:
-    def __init__(self, definition: Definition) -> None:
-        self.definition = definition
+class Check:
+    """One SELECT held against what may stand in it: the tables and columns it may read, the columns
+    it has to give. Kernel functions may be called where a grain is said."""
+
+    def __init__(
+        self, path: str, text: str, line: int, *,
+        tables: frozenset[str], columns: frozenset[str], wanted: Sequence[str],
+        grain: str | None = None,
+    ) -> None:  # fmt: skip
+        self.path = path
+        self.text = text
+        self.line = line
+        self.tables = tables
+        self.columns = columns
+        self.wanted = wanted
+        self.grain = grain
         self.found: list[Fault] = []
 
     def run(self) -> list[Fault]:
+        """Every fault, each at line and column."""
         try:
-            statements = [s for s in sqlglot.parse(self.definition.sql, read="duckdb") if s]
+            statements = [s for s in sqlglot.parse(self.text, read="duckdb") if s]
         except ParseError as error:
             for one in error.errors or [{}]:
                 at = (int(one.get("line") or 1), int(one.get("col") or 1))
@@ -119,7 +140,7 @@ class _Check:
         if isinstance(node, exp.Column) and (node.args.get("db") or node.args.get("catalog")):
             self._fault(node, "indicators.sql_not_allowed", what=written(node))
             return
-        if isinstance(node, exp.CTE) and node.alias.lower() in self.definition.inputs:
+        if isinstance(node, exp.CTE) and node.alias.lower() in self.tables:
             self._fault(node, "indicators.sql_shadow", name=node.alias)
         for child in node.iter_expressions():
             self._node(child)
@@ -145,13 +166,13 @@ class _Check:
         elif not isinstance(node.this, exp.Identifier):
             what = node.this.sql_name().lower() if isinstance(node.this, exp.Func) else node.name
             self._fault(node, "indicators.sql_table", name=what, known=self._known())
-        elif node.name not in self.definition.inputs and node.name not in _common_tables(node):
+        elif node.name not in self.tables and node.name not in _common_tables(node):
             self._fault(node, "indicators.sql_table", name=node.name, known=self._known())
 
     def _call(self, call: exp.Anonymous) -> None:
         name = str(call.this).lower()
         function = FUNCTIONS.get(name)
-        if function is None:
+        if function is None or self.grain is None:
             self._fault(call, "indicators.sql_table", name=name, known=self._known())
             return
         arguments = call.expressions
@@ -162,11 +183,11 @@ class _Check:
         if tuple(query.named_selects) != ARGUMENTS:
             columns = ", ".join(ARGUMENTS)
             self._fault(call, "indicators.sql_argument_columns", name=name, columns=columns)
-        if function.grain != self.definition.grain:
+        if function.grain != self.grain:
             self._fault(call, "indicators.sql_grain", name=name, grain=function.grain)
         if query.find_ancestor(exp.CTE) or any(query.find_all(exp.CTE)):
             self._fault(call, "indicators.sql_argument_alone", name=name)
-        if any(str(t.name) not in self.definition.inputs for t in query.find_all(exp.Table)):
+        if any(str(t.name) not in self.tables for t in query.find_all(exp.Table)):
             self._fault(call, "indicators.sql_argument_alone", name=name)
         self._node(query)
 
@@ -174,7 +195,7 @@ class _Check:
 
     def _names(self, statement: exp.Select) -> None:
         """Columns that exist nowhere in the statement; the engine's binder judges their scope."""
-        known = {*DATASET_COLUMNS, *self.definition.key}
+        known = set(self.columns)
         for _, name, _ in calls(statement):
             known.update(FUNCTIONS[name].columns)
         for alias in statement.find_all(exp.Alias, exp.TableAlias):
@@ -187,8 +208,7 @@ class _Check:
                 self._fault(column, "indicators.sql_column", name=column.name, known=names)
 
     def _projection(self, statement: exp.Select) -> None:
-        outputs = [output.name for output in self.definition.outputs]
-        wanted = [*self.definition.key, "time", *outputs]
+        wanted = self.wanted
         given = statement.named_selects
         missing = [name for name in wanted if name not in given]
         extra = [name for name in given if name not in wanted]
@@ -201,7 +221,8 @@ class _Check:
             self._fault(statement, "indicators.sql_twice")
 
     def _known(self) -> str:
-        return ", ".join((*self.definition.inputs, *FUNCTIONS))
+        functions = FUNCTIONS if self.grain is not None else ()
+        return ", ".join((*sorted(self.tables), *functions))
 
     # -- where ------------------------------------------------------------------------------------
 
@@ -210,7 +231,7 @@ class _Check:
 
     def _fault_at(self, place: tuple[int, int], key: str, **params: object) -> None:
         line, column = place
-        where = f"{self.definition.path}:{self.definition.sql_line + line}:{column}"
+        where = f"{self.path}:{self.line + line}:{column}"
         self.found.append(Fault(where, key, params))
 
     def _place(self, node: exp.Expr | None) -> tuple[int, int]:
@@ -218,7 +239,7 @@ class _Check:
         while node is not None:
             starts = [n.meta["start"] for n in node.walk() if "start" in n.meta]
             if starts:
-                before = self.definition.sql[: min(starts)]
+                before = self.text[: min(starts)]
                 return before.count("\n") + 1, len(before) - before.rfind("\n")
             node = node.parent
         return 1, 1

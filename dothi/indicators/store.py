@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+
+from psycopg.types.json import Jsonb
 
 from dothi.store.database import Connection
+
+Kind = Literal["indicator", "score"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,9 @@ class Installed:
     problem: str | None
     text: str
     since: datetime
+    as_of: datetime | None = None
+    rests_on: dict[str, int] | None = None
+    """Of scores: the instant for which the figures hold, and the newest load of each dataset in them."""
 
     @property
     def stale(self) -> bool:
@@ -32,27 +40,27 @@ class Installed:
 
 _SELECT = """
     SELECT i.name, i.dataset_id, i.pack, i.owner, i.version, i.hash, i.computed,
-           i.problem, v.text, v.since
+           i.problem, v.text, v.since, i.as_of, i.rests_on
     FROM indicator i JOIN indicator_version v ON v.name = i.name AND v.version = i.version
     WHERE i.active"""
 
 
 def put(
     conn: Connection, name: str, dataset_id: int, pack: str, owner: str, hash_: str, text: str,
-    inputs: Sequence[int],
+    inputs: Sequence[int], kind: Kind = "indicator",
 ) -> None:  # fmt: skip
-    """Make an indicator known; another hash than the newest one is a new version."""
+    """Make an indicator or a score known; another hash than the newest one is a new version."""
     row = conn.execute(
         "SELECT version, hash FROM indicator WHERE name = %s FOR UPDATE", (name,)
     ).fetchone()
     version = 1 if row is None else row[0] + (row[1] != hash_)
     conn.execute(
-        """INSERT INTO indicator (name, dataset_id, pack, owner, version, hash)
-           VALUES (%s, %s, %s, %s, %s, %s)
-           ON CONFLICT (name) DO UPDATE SET pack = excluded.pack, owner = excluded.owner,
+        """INSERT INTO indicator (name, dataset_id, pack, owner, version, hash, kind)
+           VALUES (%s, %s, %s, %s, %s, %s, %s)
+           ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, pack = excluded.pack, owner = excluded.owner,
                version = excluded.version, hash = excluded.hash, active = true,
                problem = NULL""",
-        (name, dataset_id, pack, owner, version, hash_),
+        (name, dataset_id, pack, owner, version, hash_, kind),
     )
     conn.execute(
         """INSERT INTO indicator_version (name, version, hash, text) VALUES (%s, %s, %s, %s)
@@ -66,39 +74,40 @@ def put(
     )
 
 
-def retire(conn: Connection, keep: Sequence[str]) -> None:
+def retire(conn: Connection, keep: Sequence[str], kind: Kind = "indicator") -> None:
     """Compute only these from now on; what others have computed stays readable.
 
     One that comes back is computed again, whatever it missed.
     """
     conn.execute(
         """UPDATE indicator SET active = false, computed = NULL
-           WHERE active AND name <> ALL (%s)""",
-        (list(keep),),
+           WHERE active AND kind = %s AND name <> ALL (%s)""",
+        (kind, list(keep)),
     )
 
 
-def installed(conn: Connection) -> list[Installed]:
-    """The active indicators by name."""
-    return [Installed(*row) for row in conn.execute(f"{_SELECT} ORDER BY i.name").fetchall()]
+def installed(conn: Connection, kind: Kind = "indicator") -> list[Installed]:
+    """The active ones of a kind by name."""
+    rows = conn.execute(f"{_SELECT} AND i.kind = %s ORDER BY i.name", (kind,)).fetchall()
+    return [Installed(*row) for row in rows]
 
 
 def names(conn: Connection) -> set[str]:
-    """Every indicator there ever was here."""
+    """Every indicator and score there ever was here."""
     return {name for (name,) in conn.execute("SELECT name FROM indicator").fetchall()}
 
 
-def find(conn: Connection, name: str) -> Installed | None:
-    """The active indicator of that name."""
-    row = conn.execute(f"{_SELECT} AND i.name = %s", (name,)).fetchone()
+def find(conn: Connection, name: str, kind: Kind = "indicator") -> Installed | None:
+    """The active one of that kind and name."""
+    row = conn.execute(f"{_SELECT} AND i.name = %s AND i.kind = %s", (name, kind)).fetchone()
     return Installed(*row) if row else None
 
 
 def any_stale(conn: Connection) -> bool:
     """Whether some indicator must be computed again, and can be."""
     row = conn.execute(
-        """SELECT EXISTS (SELECT FROM indicator WHERE active AND problem IS NULL
-                              AND computed IS DISTINCT FROM hash)"""
+        """SELECT EXISTS (SELECT FROM indicator WHERE active AND kind = 'indicator'
+                              AND problem IS NULL AND computed IS DISTINCT FROM hash)"""
     ).fetchone()
     return bool(row and row[0])
 
@@ -106,6 +115,16 @@ def any_stale(conn: Connection) -> bool:
 def computed(conn: Connection, name: str, hash_: str) -> None:
     """All stored values come from this version now."""
     conn.execute("UPDATE indicator SET computed = %s WHERE name = %s", (hash_, name))
+
+
+def scored(
+    conn: Connection, name: str, hash_: str, as_of: datetime, rests_on: dict[str, int]
+) -> None:
+    """A score's stored figures are those of this version, for this instant, from these loads."""
+    conn.execute(
+        "UPDATE indicator SET computed = %s, as_of = %s, rests_on = %s WHERE name = %s",
+        (hash_, as_of, Jsonb(rests_on), name),
+    )
 
 
 def cannot(conn: Connection, name: str, problem: str) -> None:

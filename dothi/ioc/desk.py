@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from dothi.identity.model import Actor
@@ -15,6 +16,7 @@ from dothi.identity.policy import Resource, cache_key, decide
 from dothi.identity.predicate import admits
 from dothi.indicators import service as indicators
 from dothi.indicators.service import Indicator, Latest
+from dothi.ioc.admin.office import administers
 from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import t
 from dothi.kernel.time import utc_now
@@ -100,6 +102,11 @@ class Desk:
         """Whether demonstration data is shown."""
         return self._settings.demo
 
+    @property
+    def packs(self) -> Path:
+        """The folder of the packs."""
+        return self._settings.packs
+
     def ring(self) -> None:
         """Say that something was committed."""
         if self._bell is not None:
@@ -177,7 +184,8 @@ class Desk:
             if topic.startswith("series:"):
                 return self._may_read(actor, topic.removeprefix("series:"))
             return {"work": self.sees_work, "loads": self.sees_loads}.get(topic, _never)(actor)
-        return {"work.read": self.sees_work, "load.read": self.sees_loads}.get(what, _never)(actor)
+        parts = {"work.read": self.sees_work, "load.read": self.sees_loads, "admin": administers}
+        return parts.get(what, _never)(actor)
 
     def _may_read(self, actor: Actor, name: str) -> bool:
         def look() -> Dataset | None:

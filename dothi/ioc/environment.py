@@ -380,7 +380,12 @@ def ground(desk: Desk, actor: Actor, lang: str) -> v.MapView:
         bounds = (min(lons) - 0.1, min(lats) - 0.1, max(lons) + 0.1, max(lats) + 0.1)
     newest = max((x.t for (_, o), x in air.aqi.items() if o == "aqi"), default=None)
     subtitle = t("ioc.map_at", lang, at=_clock(newest)) if newest else t("ioc.no_data", lang)
-    return v.MapView(t("ioc.map_title", lang), subtitle, f"{BASE}/base.geojson", bounds)
+    return v.MapView(t("ioc.map_title", lang), subtitle, base_url(bounds), bounds)
+
+
+def base_url(bounds: tuple[float, float, float, float]) -> str:
+    """The address of a map's ground."""
+    return f"{BASE}/base.geojson?within={','.join(f'{edge:.4f}' for edge in bounds)}"
 
 
 # -- chart ----------------------------------------------------------------------------------------

@@ -6,21 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 from dothi.identity.model import Actor
 from dothi.identity.policy import decide, require
+from dothi.identity.predicate import admits
 from dothi.ioc import view as v
 from dothi.ioc.desk import Desk
 from dothi.ioc.environment import aqi_class, attention
+from dothi.kernel import wqi
 from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import date, datetime_, number, t
 from dothi.kernel.period import Period
 from dothi.kernel.time import VN
 from dothi.lake import loads
 from dothi.lake.model import Quality
-from dothi.web.view import Status
+from dothi.web.view import Level, Status
 
 if TYPE_CHECKING:
     from dothi.indicators.explain import Explanation
 
 MOST_ROWS = 400
+WATER: dict[str, Level] = {
+    "excellent": "ok", "good": "ok", "moderate": "notice", "bad": "warning", "poor": "critical",
+    "severe": "critical",
+}  # fmt: skip
+"""How much attention a class of VN_WQI asks for."""
 
 
 def explained(
@@ -34,8 +41,8 @@ def explained(
     from dothi.indicators.explain import explain
 
     found = explain(desk.lake, indicator, thing_id, Period.parse(period, VN))
-    require(actor, "dataset.read", found.indicator.dataset.resource)
-    if thing_id not in desk.air(actor).things:
+    decision = require(actor, "dataset.read", found.indicator.dataset.resource)
+    if not admits(decision.rows, {"agency_id": found.thing.agency_id}):
         raise NotFound("identity.not_found")
     definition = found.indicator.definition
     output = definition.outputs[0]
@@ -47,6 +54,9 @@ def explained(
         status = Status("warning" if level else "ok", text)
     if output.name == "aqi" and (kind := aqi_class(value)):
         status = Status(attention(kind), t(f"aqi.{kind}", lang))
+    if output.name == "wqi" and value is not None:
+        kind = wqi.category(value)
+        status = Status(WATER[kind.code], kind.name(lang))
     return v.ExplainView(
         title=t("ioc.chart_of", lang, what=output.title[lang], place=found.thing.title(lang)),
         value=number(value, lang, output.decimals),
@@ -61,7 +71,21 @@ def explained(
         sql=definition.sql.strip(),
         computed_at=found.computed_at,
         version=str(found.indicator.version),
+        verify=_verify(found, output.name, lang),
     )
+
+
+def _verify(found: Explanation, output: str, lang: str) -> tuple[str, ...]:
+    """What nobody has confirmed yet: of the definition, and each limit that holds in the period."""
+    definition = found.indicator.definition
+    said = [definition.verify[lang]] if definition.verify else []
+    for one in definition.outputs:
+        said += [
+            t("ioc.explain_verify_limit", lang, what=limit.title[lang], source=limit.source)
+            for limit in found.limits.get(one.name, ())
+            if limit.verify and (one.name == output or not definition.verify)
+        ]
+    return tuple(said)
 
 
 def _when(found: Explanation, lang: str) -> str:

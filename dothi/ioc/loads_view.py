@@ -2,52 +2,90 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+from dothi.identity import agencies
 from dothi.identity.model import Actor
 from dothi.identity.policy import decide, require
+from dothi.ioc import load_report
 from dothi.ioc import view as v
+from dothi.ioc.catalogue import LOADS, sections
 from dothi.ioc.desk import Desk
 from dothi.ioc.environment import conflict_view
 from dothi.kernel.errors import Fault
 from dothi.kernel.i18n import datetime_, number, t
-from dothi.lake import loads, registry
+from dothi.lake import findings, loads, registry
 from dothi.lake.loads import FILE_DOORS, Load
 from dothi.lake.registry import Dataset
 from dothi.web.view import Status
 
 PAGE = 40
 MOST_REJECTED = 200
-EVERY_DOOR = (*FILE_DOORS, "demo", "http")
+DOORS = (*FILE_DOORS, "demo")
+MOST_CHOICES = 12
+"""Datasets offered to look at alone, those loaded last."""
 LEVELS: dict[str, Any] = {
     "missing": "notice", "invalid": "notice", "suspect": "notice", "outside": "notice", "absent": "notice",
-    "twice": "notice", "conflict": "warning", "rejected": "warning",
+    "twice": "notice", "conflict": "warning", "rejected": "warning", "check": "warning",
 }  # fmt: skip
-KINDS: dict[str, Any] = {"suspect": "negative", "outside": "negative", "twice": "conflict"}
+KINDS: dict[str, Any] = {
+    "suspect": "negative", "outside": "negative", "check": "negative", "twice": "conflict",
+    "absent_within": "absent", "absent_grid": "absent", "empty": "missing", "newlines": "valid",
+    "skipped": "valid", "apart": "valid",
+}  # fmt: skip
 
 
 def page(
     desk: Desk, actor: Actor, lang: str, before: int | None, dataset_name: str | None
 ) -> v.LoadsView:
-    """What people brought, newest first. Raises what the policy raises for who may see none."""
+    """What people brought, newest first, of one dataset or all. Raises what the policy raises for
+    who may see none, NotFound for a dataset the actor may not know of."""
     sees_some = desk.sees_loads(actor)
     with desk.db.transaction() as conn:
         datasets = {d.id: d for d in registry.datasets(conn)}
-        chosen = next((d for d in datasets.values() if d.name == dataset_name), None)
         if not sees_some:
             require(actor, "load.read", loads.resource(next(iter(datasets.values()))))
+        chosen = None
+        if dataset_name:
+            chosen = registry.find(conn, dataset_name)
+            require(actor, "load.read", loads.resource(chosen, 0))
         found = loads.page(
             conn, actor, dataset_id=chosen.id if chosen else None, before=before,
-            doors=(*FILE_DOORS, "demo"), limit=PAGE + 1,
+            doors=DOORS, limit=PAGE + 1,
         )  # fmt: skip
-        names = _actors(conn, found)
+        names = _names(conn, found, lang)
+        lately = loads.lately(conn, actor, doors=DOORS, limit=MOST_CHOICES)
     more = len(found) > PAGE
     found = found[:PAGE]
+    only = {"dataset": chosen.name} if chosen else {}
+    here = only | ({"before": before} if before else {})
     return v.LoadsView(
-        url="/loads",
+        url=f"{LOADS}?{urlencode(here)}" if here else LOADS,
         topics=("loads",),
+        sections=sections(desk, actor, lang, LOADS),
+        datasets=_choices([datasets[d] for d in lately], chosen, lang),
         rows=tuple(_row(x, datasets[x.dataset_id], actor, names, lang) for x in found),
-        next_url=f"/loads?before={found[-1].id}" if more else None,
+        next_url=f"{LOADS}?{urlencode(only | {'before': found[-1].id})}" if more else None,
+        workbook_url=f"/api/v1/datasets/{chosen.name}/workbook.xlsx"
+        if chosen and decide(actor, "dataset.load", chosen.resource).allowed
+        else None,
+    )
+
+
+def _choices(found: list[Dataset], chosen: Dataset | None, lang: str) -> tuple[v.Choice, ...]:
+    """The datasets one can look at alone; nothing to choose where there is one."""
+    if chosen is not None and chosen not in found:
+        found = [chosen, *found]
+    if len(found) < 2:
+        return ()
+    return (
+        v.Choice(t("common.all", lang), LOADS, chosen is None),
+        *(
+            v.Choice(d.contract.title[lang], f"{LOADS}?dataset={d.name}", d == chosen)
+            for d in found
+        ),
     )
 
 
@@ -55,7 +93,8 @@ def one(desk: Desk, actor: Actor, lang: str, load_id: int) -> v.LoadView:
     """One load with its findings, its rejected rows and its contradictions."""
     with desk.db.transaction() as conn:
         load, dataset = loads.get(conn, actor, load_id)
-        names = _actors(conn, [load])
+        names = _names(conn, [load], lang)
+        streams, things = registry.streams(conn, dataset), registry.things(conn, dataset)
         conflicts = tuple(
             conflict_view(conn, actor, c, lang) for c in loads.contradictions(conn, load_id=load_id)
         )
@@ -76,19 +115,43 @@ def one(desk: Desk, actor: Actor, lang: str, load_id: int) -> v.LoadView:
         findings=_findings(load, may, lang),
         conflicts=conflicts,
         rejected=rejected,
+        use_url=f"{LOADS}/{load_id}/use",
+        parts=load_report.parts(load.report, dataset, streams, things, lang),
+        gaps=load_report.gaps(load.report, dataset, streams, things, lang),
+        drift=load_report.drift(load.report, dataset, streams, things, lang),
         undo=v.Action(t("ioc.undo_load", lang), f"/loads/{load_id}/undo", reason_label=None)
         if load.state == "committed" and decide(actor, "dataset.undo", dataset.resource).allowed
         else None,
     )
 
 
-def _actors(conn: Any, found: list[Load]) -> dict[str, str]:
+@dataclass(frozen=True)
+class _Names:
+    """People and agencies behind loads, by what loads keep of them."""
+
+    people: dict[str, str]
+    agencies: dict[int, str]
+
+    def of(self, load: Load, lang: str) -> str:
+        """Who brought a load, and for whom."""
+        actor = load.actor or ""
+        who = self.people.get(actor) or t(f"ioc.door_{load.door}", lang)
+        if actor.startswith("shell:"):
+            who = t("loads.shell", lang, name=actor.removeprefix("shell:"))
+        agency = self.agencies.get(load.agency_id or 0)
+        return f"{who} · {agency}" if agency else who
+
+
+def _names(conn: Any, found: list[Load], lang: str) -> _Names:
     ids = [int(x.actor.split(":")[1]) for x in found if x.actor and x.actor.startswith("account:")]
     rows = conn.execute("SELECT id, display_name FROM account WHERE id = ANY (%s)", (ids,))
-    return {f"account:{number_}": name for number_, name in rows.fetchall()}
+    people = {f"account:{number_}": name for number_, name in rows.fetchall()}
+    wanted = {x.agency_id for x in found}
+    every = agencies.agencies(conn) if wanted - {None} else []
+    return _Names(people, {a.id: a.name(lang) for a in every if a.id is not None})
 
 
-def _row(load: Load, dataset: Dataset, actor: Actor, names: dict[str, str], lang: str) -> v.LoadRow:
+def _row(load: Load, dataset: Dataset, actor: Actor, names: _Names, lang: str) -> v.LoadRow:
     conflicts = sum(f["count"] for f in load.report.get("findings", []) if f["kind"] == "conflict")
     if load.state == "undone":
         state = Status("unknown", t("ioc.load_undone", lang))
@@ -97,13 +160,12 @@ def _row(load: Load, dataset: Dataset, actor: Actor, names: dict[str, str], lang
     else:
         state = Status("ok", t("ioc.load_fine", lang))
     may = decide(actor, "quarantine.read", dataset.resource).allowed
-    by = names.get(load.actor or "") or t(f"ioc.door_{load.door}", lang)
     return v.LoadRow(
         id=str(load.id),
         dataset=dataset.contract.title[lang],
         file=load.file_name or t("ioc.load_number", lang, id=load.id),
         at=load.at,
-        by=by,
+        by=names.of(load, lang),
         rows=load.rows_in,
         accepted=load.rows_new + load.rows_changed + load.rows_same,
         rejected=load.rows_rejected,
@@ -117,14 +179,22 @@ def _row(load: Load, dataset: Dataset, actor: Actor, names: dict[str, str], lang
 
 
 def _facts(load: Load, lang: str) -> tuple[v.Fact, ...]:
-    facts = [
+    facts = [v.Fact(t("loads.rows_of_file", lang), number(load.rows_in, lang))]
+    facts += [
         v.Fact(t("ioc.fact_new", lang), number(load.rows_new, lang)),
         v.Fact(t("ioc.fact_changed", lang), number(load.rows_changed, lang)),
         v.Fact(t("ioc.fact_same", lang), number(load.rows_same, lang)),
     ]
+    if load.rows_removed:
+        facts.append(v.Fact(t("loads.fact_removed", lang), number(load.rows_removed, lang)))
     if load.t_min and load.t_max:
         text = f"{datetime_(load.t_min, lang)} – {datetime_(load.t_max, lang)}"
         facts.append(v.Fact(t("ioc.fact_span", lang), text))
+    if reader := load.report.get("reader"):
+        ours = t(f"loads.reader_{reader}", lang) if reader in ("own", "workbook") else reader
+        facts.append(v.Fact(t("loads.reader", lang), ours))
+    if encoding := load.report.get("notes", {}).get("encoding"):
+        facts.append(v.Fact(t("loads.encoding", lang), encoding))
     if load.file_sha256:
         facts.append(v.Fact("SHA-256", load.file_sha256.hex(), f"/api/v1/loads/{load.id}/file"))
     if load.undone_at:
@@ -136,16 +206,14 @@ def _findings(load: Load, may: bool, lang: str) -> tuple[v.Finding, ...]:
     out = []
     for finding in load.report.get("findings", []):
         kind = finding["kind"]
-        note = ""
+        note = findings.note(finding, lang)
         if kind == "absent":
             expected = sum(s["rows"] + s["absent"] for s in load.report.get("streams", []))
             note = t("ioc.of_expected", lang, expected=expected)
-        if kind == "outside":
-            note = t("lake.outside_note", lang, count=finding["marked_valid"])
         out.append(
             v.Finding(
                 KINDS.get(kind, kind),
-                t(f"lake.finding_{kind}", lang),
+                findings.title(finding, lang),
                 finding["count"],
                 LEVELS.get(kind, "notice"),
                 note,

@@ -11,16 +11,19 @@ from litestar.params import FromPath, FromQuery, QueryParameter, URLEncodedBody
 
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, require
-from dothi.ioc import environment, explain_view, loads_view, work_view
+from dothi.ioc import environment, explain_view, load_use, loads_view, units, work_view
 from dothi.ioc import view as v
+from dothi.ioc.catalogue import DATA
 from dothi.ioc.desk import TOPICS, Desk
 from dothi.ioc.environment import BASE
+from dothi.ioc.overview import BASE as OVERVIEW
+from dothi.ioc.score import BASE as SCORE
+from dothi.ioc.score import NAME as SCORE_NAME
 from dothi.kernel.errors import Invalid, NotFound
 from dothi.kernel.i18n import t
 from dothi.lake.api import undo as undo_for
 from dothi.lake.loads import decide_conflict
 from dothi.lake.service import Lake
-from dothi.packs.province import province_geojson
 from dothi.web.access import lang_of
 from dothi.web.site import CHIP_TOPICS, Site, see_other, tagged
 from dothi.web.view import ChipsView, LatestView, Shell
@@ -30,9 +33,12 @@ from dothi.work.model import Move, Severity, State
 from dothi.work.service import move as move_item
 
 MENU = (
+    ("web.nav_overview", OVERVIEW, "overview", None),
     ("web.nav_environment", BASE, "air", None),
+    ("web.nav_services", SCORE, "services", f"hear:series:{SCORE_NAME}"),
     ("web.nav_work", "/work", "work", "work.read"),
-    ("web.nav_data", "/loads", "data", "load.read"),
+    ("web.nav_data", DATA, "data", None),
+    ("web.nav_admin", "/admin/agencies", "admin", "admin"),
 )
 Form = URLEncodedBody[dict[str, str]]
 Page = Response[str]
@@ -41,8 +47,8 @@ EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 @get("/", opt={"access": None})
 async def home() -> Any:
-    """The first page there is so far: the environment service."""
-    return see_other(BASE)
+    """The first page: the overview."""
+    return see_other(OVERVIEW)
 
 
 # -- the environment service ----------------------------------------------------------------------
@@ -111,10 +117,9 @@ def panel(
 
 
 @get(f"{BASE}/base.geojson", opt={"access": "dataset.read"}, sync_to_thread=True)
-def base_map(desk: NamedDependency[Desk]) -> Response[bytes]:
-    """The map's ground: the demonstration province, or nothing until units are loaded."""
-    empty = b'{"type":"FeatureCollection","features":[]}'
-    body = province_geojson() if desk.demo else empty
+def base_map(desk: NamedDependency[Desk], within: FromQuery[str] = "") -> Response[bytes]:
+    """The map's ground: the administrative units of a rectangle."""
+    body = units.ground(desk, within)
     return Response(
         body, media_type="application/geo+json", headers={"cache-control": "public, max-age=3600"}
     )
@@ -189,6 +194,7 @@ def work_list(
     desk: NamedDependency[Desk],
     severity: FromQuery[str] = "",
     standing: Annotated[str, QueryParameter(name="state")] = "",
+    agency: FromQuery[int | None] = None,
     after: FromQuery[str | None] = None,
 ) -> Page:
     """The open work items that this person may see."""
@@ -196,19 +202,21 @@ def work_list(
     require(actor, "work.read", Resource("work", agency_column="owner_agency"))
     severities = {s for s in Severity if s.name.lower() == severity}
     states = {s for s in State if s == standing and s in work_view.OPEN}
-    filters = Filters(severities=frozenset(severities), states=frozenset(states))
+    agencies = frozenset(() if agency is None else (agency,))
+    filters = Filters(severities=frozenset(severities), states=frozenset(states), agencies=agencies)
+    address = f"/work?severity={severity}&state={standing}"
+    if agency is not None:
+        address += f"&agency={agency}"
     with desk.db.transaction() as conn:
         found = inbox.inbox(conn, actor, filters, after=after)
         counts = inbox.counts(conn, actor, filters)
     view = v.WorkListView(
-        url=f"/work?severity={severity}&state={standing}",
+        url=address,
         topics=("work",),
         rows=work_view.rows_of(actor, found.items, desk.now(), lang),
         total=counts.total,
         states=work_view.state_choices(standing, severity, lang),
-        next_url=f"/work?severity={severity}&state={standing}&after={found.after}"
-        if found.after
-        else None,
+        next_url=f"{address}&after={found.after}" if found.after else None,
     )
     if "hx-request" in request.headers:
         return tagged(request, site.pages.render("work_rows.html", lang, view=view))
@@ -283,7 +291,7 @@ def loads_list(
     view = loads_view.page(desk, actor, lang, before, dataset)
     if "hx-request" in request.headers:
         return tagged(request, site.pages.render("loads_rows.html", lang, view=view))
-    shell = site.shell(request, t("ioc.loads", lang), "/loads")
+    shell = site.shell(request, t("ioc.loads", lang), DATA)
     return site.page(request, "loads.html", shell, view)
 
 
@@ -298,8 +306,25 @@ def load_page(
     """One load with its quality report."""
     lang = lang_of(request)
     view = loads_view.one(desk, actor, lang, load_id)
-    shell = site.shell(request, view.row.file, "/loads")
+    shell = site.shell(request, view.row.file, DATA)
     return site.page(request, "load.html", shell, view)
+
+
+@get("/loads/{load_id:int}/use", opt={"access": "load.read"}, sync_to_thread=True)
+def load_use_page(
+    request: Request[Any, Any, Any],
+    load_id: FromPath[int],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
+) -> Page:
+    """What rests on a load."""
+    lang = lang_of(request)
+    view = load_use.use(desk, actor, lang, load_id)
+    if "hx-request" in request.headers:
+        return site.fragment(request, "load_use.html", view)
+    shell = site.shell(request, t("loads.use", lang), DATA)
+    return site.page(request, "load_use_page.html", shell, view)
 
 
 @post(
@@ -342,7 +367,7 @@ router = Router(
     "/",
     route_handlers=[
         home, service, panel, base_map, stream_chart, latest, chips, work_list, work_page,
-        work_move, loads_list, load_page, load_undo, conflict,
+        work_move, loads_list, load_page, load_use_page, load_undo, conflict,
     ],
     include_in_schema=False,
 )  # fmt: skip

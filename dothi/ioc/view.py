@@ -82,7 +82,8 @@ class Pollutant:
 
 @dataclass(frozen=True)
 class Station:
-    """A station now. `reason` says in words why there is no index ("Thiếu số liệu bụi")."""
+    """A station now. `reason` says in words why there is no index ("Thiếu số liệu bụi"); `word`
+    stands in the place of the index's class; one that is not `placed` has no coordinates."""
 
     id: str
     name: str
@@ -99,6 +100,9 @@ class Station:
     pollutants: tuple[Pollutant, ...] = ()
     chart_url: str | None = None
     explain_url: str | None = None
+    word: str | None = None
+    figure_url: str | None = None
+    placed: bool = True
 
 
 @dataclass(frozen=True)
@@ -342,7 +346,10 @@ class LoadRef:
 
 @dataclass(frozen=True)
 class ExplainView:
-    """The answer to "Số này lấy từ đâu?": definition, rows, loads and files behind one value."""
+    """The answer to "Số này lấy từ đâu?": definition, rows, loads and files behind one value.
+
+    `verify`: what somebody still has to confirm before the figure is official.
+    """
 
     title: str
     value: str
@@ -358,6 +365,7 @@ class ExplainView:
     computed_at: dt.datetime | None = None
     version: str | None = None
     rows_url: str | None = None
+    verify: tuple[str, ...] = ()
 
 
 # -- loads ----------------------------------------------------------------------------------------
@@ -383,11 +391,15 @@ class LoadRow:
 
 @dataclass(frozen=True)
 class LoadsView:
+    """The list of loads. `workbook_url`: the form to fill in, of the dataset chosen."""
+
     url: str
     topics: tuple[str, ...]
     rows: tuple[LoadRow, ...]
+    sections: tuple[Choice, ...] = ()
     datasets: tuple[Choice, ...] = ()
     next_url: str | None = None
+    workbook_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -402,13 +414,21 @@ class RejectedRow:
 
 @dataclass(frozen=True)
 class LoadView:
-    """One load: what was in the file, what was found, what is waiting for a decision."""
+    """One load: what was in the file, what was found, what is waiting for a decision.
+
+    `parts` are its streams or columns; `drift` is it against the load before; `use_url` answers
+    what rests on it.
+    """
 
     row: LoadRow
     facts: tuple[Fact, ...]
     findings: tuple[Finding, ...]
     conflicts: tuple[Conflict, ...]
     rejected: tuple[RejectedRow, ...]
+    use_url: str
+    parts: Table | None = None
+    gaps: Table | None = None
+    drift: Table | None = None
     undo: Action | None = None
     back_url: str = "/loads"
 

@@ -23,9 +23,11 @@ class Workdir:
     """`dothi-jail-…/{in,out,root}`, held by a lock as long as this process lives (see `sweep`)."""
 
     def __init__(self, scratch: Path | None) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch)).resolve()
-        self._lock: int | None = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock: int | None = None
+        # Another process may sweep it away in the moment before it is held: then a new one is made.
+        while self._lock is None:
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=scratch)).resolve()
+            self._lock = _held(self.path)
         for name in ("in", "out", "root"):
             (self.path / name).mkdir()
         self.out = self.path / "out"
@@ -36,6 +38,19 @@ class Workdir:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _held(folder: Path) -> int | None:
+    """A lock on the folder; None where it is gone already."""
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    if folder.exists():
+        return lock
+    os.close(lock)
+    return None
 
 
 def remove(folder: Path) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -29,8 +30,10 @@ from dothi.identity.policy import decide, require
 from dothi.identity.predicate import admits
 from dothi.kernel.errors import Fault, Invalid, TooLarge
 from dothi.lake import loads, registry, rows
+from dothi.lake import workbook as workbooks
 from dothi.lake.loading import FileStore, load_file
 from dothi.lake.model import Outcome, Source
+from dothi.lake.out.api import dataset_rows
 from dothi.lake.registry import Dataset, Stream, Thing
 from dothi.lake.service import Lake
 
@@ -236,15 +239,14 @@ def put_file(
     lake: NamedDependency[Lake],
     files: NamedDependency[FileStore],
 ) -> Response[dict[str, Any]]:
-    """Load a CSV file (form field "file"): all of it or nothing; with its quality report."""
+    """Load a file (form field "file") that one of the dataset's readers fits: all of it or nothing;
+    with its quality report."""
     with lake.db.transaction() as conn:
         dataset = registry.find(conn, name)
         require(actor, "dataset.load", dataset.resource)
     upload = data.get("file")
     if not isinstance(upload, UploadFile):
         raise Invalid("lake.no_upload")
-    if dataset.contract.kind != "series":
-        raise Invalid("lake.not_series", name=name)
     files.folder.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(prefix="upload-", dir=files.folder) as kept:
         while chunk := upload.file.read(1 << 20):
@@ -256,6 +258,30 @@ def put_file(
         )  # fmt: skip
     body = msgspec.to_builtins(stored(done.outcome)) | {"report": done.report}
     return Response(body, status_code=200 if done.outcome.replay else 201)
+
+
+@get(
+    "/datasets/{name:str}/workbook.xlsx",
+    opt={"access": "dataset.load"},
+    media_type=workbooks.MEDIA_TYPE,
+    sync_to_thread=True,
+)
+def get_workbook(
+    name: FromPath[str],
+    actor: NamedDependency[Actor],
+    lake: NamedDependency[Lake],
+    lang: NamedDependency[str],
+) -> Response[bytes]:
+    """The dataset's workbook to fill in and to load as a file."""
+    with lake.db.transaction() as conn:
+        dataset = registry.find(conn, name)
+        require(actor, "dataset.load", dataset.resource)
+        things = registry.things(conn, dataset).values()
+    return Response(
+        workbooks.workbook(dataset.contract, things, lang),
+        media_type=workbooks.MEDIA_TYPE,
+        headers={"content-disposition": f'attachment; filename="{dataset.name}.xlsx"'},
+    )
 
 
 @post(
@@ -420,8 +446,16 @@ def load_source_file(
     return StreamResponse(
         chunks(),
         media_type="application/octet-stream",
-        headers={"content-disposition": f'attachment; filename="load-{load_id}.csv"'},
+        headers={
+            "content-disposition": f'attachment; filename="load-{load_id}{_ending(load.file_name)}"'
+        },
     )
+
+
+def _ending(name: str | None) -> str:
+    """The kind of a file by its name: ".csv", ".csv.gz", ".xlsx"; "" for what has none."""
+    endings = Path(name or "").suffixes[-2:]
+    return "".join(e for e in endings if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", e))
 
 
 @post(
@@ -442,7 +476,7 @@ def decide_conflict(
 router = Router(
     "/api/v1",
     route_handlers=[
-        list_datasets, show_dataset, put_rows, put_file, put_thing, stream_csv, show_load,
+        list_datasets, show_dataset, dataset_rows, put_rows, put_file, get_workbook, put_thing, stream_csv, show_load,
         undo_load, quarantine_csv, load_source_file, decide_conflict,
     ],
 )  # fmt: skip

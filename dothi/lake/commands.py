@@ -1,4 +1,5 @@
-"""`dothi load FILE --dataset NAME`: a file into a dataset, with its findings on the screen."""
+"""`dothi load FILE --dataset NAME`: a file into a dataset, with its findings on the screen; and
+`dothi workbook NAME`: the dataset's XLSX file to fill in."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def run_load(args: argparse.Namespace, settings: Settings) -> int:
     url = settings.database_url or application_url(Home(settings.home))
     os.nice(NICENESS)
 
-    from dothi.lake import registry
+    from dothi.lake import findings, registry
     from dothi.lake.loading import FileStore, load_file
     from dothi.lake.service import Lake
     from dothi.store.database import Database
@@ -53,8 +54,6 @@ def run_load(args: argparse.Namespace, settings: Settings) -> int:
     try:
         with db.transaction() as conn:
             dataset = registry.find(conn, args.dataset)
-        if dataset.contract.kind != "series":
-            raise Invalid("lake.not_series", name=args.dataset)
         done = load_file(
             lake,
             FileStore(settings.home / "files"),
@@ -86,8 +85,40 @@ def run_load(args: argparse.Namespace, settings: Settings) -> int:
             )
         )  # fmt: skip
     for finding in done.report.get("findings", []):
-        what = t(f"lake.finding_{finding['kind']}", lang)
-        if "marked_valid" in finding:
-            what += "; " + t("lake.outside_note", lang, count=finding["marked_valid"])
+        what = findings.title(finding, lang)
+        if note := findings.note(finding, lang):
+            what += "; " + note
         print(t("lake.said_finding", lang, count=finding["count"], what=what))
+    for line in findings.drift_lines(done.report, lang):
+        print(f"  {line}")
+    return 0
+
+
+def arguments_workbook(parser: argparse.ArgumentParser) -> None:
+    lang = language(os.environ)
+    parser.add_argument("dataset", metavar="NAME", help=t("lake.option_dataset", lang))
+    parser.add_argument("--output", metavar="FILE", help=t("lake.option_output", lang))
+
+
+def run_workbook(args: argparse.Namespace, settings: Settings) -> int:
+    """Write the workbook of a dataset; 0 when it is written."""
+    url = settings.database_url or application_url(Home(settings.home))
+
+    from dothi.lake import registry
+    from dothi.lake.workbook import workbook
+    from dothi.store.database import Database
+
+    db = Database(url, name="workbook", max_size=1)
+    try:
+        with db.transaction() as conn:
+            dataset = registry.find(conn, args.dataset)
+            things = registry.things(conn, dataset).values()
+    finally:
+        db.close()
+    path = Path(args.output or f"{args.dataset}.xlsx")
+    try:
+        path.write_bytes(workbook(dataset.contract, things, settings.lang))
+    except OSError as error:
+        raise Invalid("lake.no_output", name=str(path), problem=error.strerror or "") from error
+    print(path)
     return 0

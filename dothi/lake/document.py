@@ -53,7 +53,7 @@ class Reading:
         if isinstance(node, yaml.MappingNode):
             out: dict[Any, Any] = {}
             for key_node, value_node in node.value:
-                key = yaml.SafeLoader("").construct_object(key_node)
+                key = self._scalar(key_node, place)
                 if not isinstance(key, str | int):
                     key = str(key)
                 here = (*place, key)
@@ -67,14 +67,25 @@ class Reading:
             return out
         if isinstance(node, yaml.SequenceNode):
             return [self._plain(child, (*place, i)) for i, child in enumerate(node.value)]
-        return yaml.SafeLoader("").construct_object(node)
+        return self._scalar(node, place)
 
-    def fault(self, place: Place, key: str, **params: Any) -> None:
-        """Note a fault at a place, or at the nearest place that the file has."""
+    def _scalar(self, node: yaml.Node, place: Place) -> Any:
+        try:
+            return yaml.SafeLoader("").construct_object(node)
+        except (ValueError, OverflowError):  # 2026-02-30 looks like a date, and is none
+            self.fault(place, "lake.yaml_value", text=str(node.value)[:60])
+            return node.value
+
+    def at(self, place: Place) -> str:
+        """A place as file:line:column; that of the nearest one that the file has."""
         while place and place not in self._marks:
             place = place[:-1]
         line, column = self._marks.get(place, (1, 1))
-        self.faults.append(Fault(f"{self.name}:{line}:{column}", key, params))
+        return f"{self.name}:{line}:{column}"
+
+    def fault(self, place: Place, key: str, **params: Any) -> None:
+        """Note a fault at a place."""
+        self.faults.append(Fault(self.at(place), key, params))
 
     def finish(self, key: str = "lake.document_invalid") -> None:
         """Raise Invalid when anything was wrong."""

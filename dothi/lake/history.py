@@ -127,6 +127,7 @@ def bulk(
     *,
     confirm: bool,
     replaces: Sequence[Span] = (),
+    snapshot: bool = False,
 ) -> Moved:
     """Commit many typed rows straight into the body. `reach` is that of the rows, empty for
     records.
@@ -171,6 +172,8 @@ def bulk(
     )
     if replaces:
         moved.removed = _withdraw(cursor, layout, staged, load_id, replaces)
+    if snapshot:
+        moved.removed = _withdraw_rest(cursor, layout, staged, load_id)
     if len(rows):
         _extend_body(cursor, layout, last)
     return moved
@@ -222,12 +225,31 @@ def _withdraw(
             WHERE NOT EXISTS (SELECT 1 FROM {staged} n WHERE {layout.same_key("n", "b")})""",
         "old",
     )
+    return _bury(cursor, layout, load_id, gone)
+
+
+def _withdraw_rest(
+    cursor: duckdb.DuckDBPyConnection, layout: Layout, staged: str, load_id: int
+) -> int:
+    """Withdraw all that the body holds and the staged rows do not name."""
+    gone = from_duckdb(
+        cursor,
+        f"""SELECT b.* FROM {layout.table} b
+            WHERE NOT EXISTS (SELECT 1 FROM {staged} n WHERE {layout.same_key("n", "b")})""",
+        "old",
+    )
+    return _bury(cursor, layout, load_id, gone)
+
+
+def _bury(cursor: duckdb.DuckDBPyConnection, layout: Layout, load_id: int, gone: int) -> int:
+    """Move the rows in `old` to the past, each under a tombstone of this load."""
     if gone:
         _to_past(cursor, layout, "old")
         _delete(cursor, layout.table, layout, "old")
+        key = layout.list(layout.key)
         cursor.execute(
-            f"INSERT INTO {layout.past} (stream_id, row_no, t, v, load_id, q) "
-            f"SELECT stream_id, 0, t, NULL, {load_id:d}, {WITHDRAWN} FROM old"
+            f"INSERT INTO {layout.past} ({key}, {layout.row_no}, {layout.load}, {layout.quality}) "
+            f"SELECT {key}, 0, {load_id:d}, {WITHDRAWN} FROM old"
         )
     return gone
 

@@ -155,10 +155,12 @@ def _record_hits(
     names = [column[0] for column in held.description or ()]
     by_key = {row[0]: dict(zip(names, row, strict=True)) for row in held.fetchall()}
     out = []
-    for i, (key, row) in enumerate(zip(rows.key, rows.row, strict=True)):
+    qualities = rows.q if rows.q is not None else [0] * len(rows)
+    for i, (key, row, q) in enumerate(zip(rows.key, rows.row, qualities, strict=True)):
         stored = by_key.get(key)
         if stored is not None:
-            out.append((i, any(_as_json(stored[n]) != row.get(n) for n in place.payload[1:])))
+            differs = any(_as_json(stored[n]) != row.get(n) for n in place.payload[1:])
+            out.append((i, differs or stored["_q"] != q))
     return out, max((row["_load_id"] for row in by_key.values()), default=0)
 
 

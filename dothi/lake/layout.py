@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dothi.lake.columns import DUCKDB_TYPES
 from dothi.lake.head import RECORDS, SERIES, Shape
 from dothi.lake.registry import Dataset
 from dothi.store.database import SCHEMA
 
-DUCKDB_TYPES = {
-    "text": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN",
-    "date": "DATE", "instant": "TIMESTAMPTZ",
-}  # fmt: skip
 POSTGRES_TYPES = {
     "text": "text", "integer": "bigint", "number": "float8", "boolean": "boolean",
     "date": "date", "instant": "timestamptz",
@@ -30,6 +27,11 @@ class Layout:
     quality: str
     columns: tuple[tuple[str, str], ...]
     _head_select: tuple[str, ...]
+
+    @property
+    def row_no(self) -> str:
+        """The column with a row's number in its file."""
+        return "row_no" if self.shape is SERIES else "_row_no"
 
     @property
     def table(self) -> str:

@@ -19,10 +19,15 @@ from dothi import jail
 from dothi.kernel.errors import Fault, Invalid, TooLarge
 from dothi.kernel.time import utc_now
 from dothi.lake import quality, registry
+from dothi.lake.columns import Time
 from dothi.lake.commit import same_file
-from dothi.lake.contract import Reader
+from dothi.lake.contract import Contract
+from dothi.lake.drift import drift
 from dothi.lake.engine import engine
+from dothi.lake.load_records import StagedRecords
 from dothi.lake.model import (
+    MOST_CLASHES,
+    THROUGH_HEAD,
     Batch,
     Clash,
     Outcome,
@@ -32,18 +37,17 @@ from dothi.lake.model import (
     Source,
     StagedRows,
 )
+from dothi.lake.reader_spec import reader_spec, records_spec
+from dothi.lake.reading.limits import spans
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Connection
 
 MOST_BYTES = 4 * 1024**3
-THROUGH_HEAD = 20_000
-"""Loads up to this many values go through the head; larger ones straight into the body."""
 FUTURE = timedelta(days=1)
 """A value further ahead than this has a wrong date and is set aside."""
 LEFT_FOR = timedelta(days=1)
 """No load takes longer: what is older belongs to one that was killed."""
-MOST_CLASHES = 1_000
 MIB = 1024 * 1024
 
 
@@ -160,22 +164,20 @@ def _load(
     # Beside the files, not in a temporary file system: staged rows can be as large as the file.
     store.folder.mkdir(parents=True, exist_ok=True)
     with (
-        jail.run(_job(dataset, path), _limits(source.file_bytes or 0), scratch=None) as result,
+        jail.run(job(dataset.contract, path), limits(path), scratch=None) as result,
         TemporaryDirectory(prefix="load-", dir=store.folder) as work,
         engine(2, "1GB") as root,
     ):
         value = result.value
-        if fault := value.get("fault"):
-            params = {k: v for k, v in fault.items() if k != "key"}
-            raise Invalid(
-                "lake.file_refused",
-                faults=[Fault(name, fault["key"], params)],
-                name=name,
-            )
+        refused(value, name)
         say("match")
-        staged = _Staged(root, result.files, Path(work), value, dataset)
         sha256 = digest.result()
-        batch = staged.batch(lake, replace(source, file_sha256=sha256))
+        source = replace(source, file_sha256=sha256)
+        if dataset.contract.kind == "records":
+            records = StagedRecords(root, result.files, Path(work), value, dataset)
+            batch = records.batch(source)
+        else:
+            batch = _Staged(root, result.files, Path(work), value, dataset).batch(lake, source)
         if not len(batch.rows):
             raise Invalid(
                 "lake.nothing_usable",
@@ -185,41 +187,35 @@ def _load(
                 ],
                 name=name,
             )
+        with lake.db.transaction() as conn:
+            if moved := drift(conn, dataset, batch.report):
+                batch.report["drift"] = moved
         say("commit")
         store.keep(path, sha256)
         return Loaded(lake.commit(batch), batch.report)
 
 
-def _job(dataset: Dataset, path: Path) -> jail.Job:
-    readers = [_reader_spec(dataset, reader) for reader in dataset.contract.readers]
+def refused(answer: dict[str, Any], name: str) -> None:
+    """Raise Invalid when the jailed job refused the file called `name`."""
+    if fault := answer.get("fault"):
+        params = {k: v for k, v in fault.items() if k != "key"}
+        faults = [Fault(name, fault["key"], params)]
+        raise Invalid("lake.file_refused", faults=faults, name=name)
+
+
+def job(contract: Contract, path: Path) -> jail.Job:
+    """The job that reads a file for a dataset of this contract."""
+    readers = [reader_spec(contract, reader) for reader in contract.readers]
     args = {"readers": readers, "delimiters": ",;\t|", "threads": 2, "memory": "700MB"}
+    if contract.kind == "records":
+        args |= records_spec(contract)
+        return jail.Job("dothi.lake.parse_records:main", args, {"file": path})
     return jail.Job("dothi.lake.parse_csv:main", args, {"file": path})
 
 
-def _reader_spec(dataset: Dataset, reader: Reader) -> dict[str, Any]:
-    ranges = {p.name: (p.low, p.high) for p in dataset.contract.parameters}
-    return {
-        "name": reader.name,
-        "columns": list(reader.columns),
-        "time": {
-            "column": reader.time.column, "zone": reader.time.zone, "format": reader.time.format,
-        },
-        "key": [list(k) for k in reader.key],
-        "values": [
-            {
-                "column": v.column, "parameter": v.parameter, "factor": v.factor,
-                "offset": v.offset, "missing": list(v.missing),
-                "where": [list(w) for w in v.where],
-                "low": ranges[v.parameter][0], "high": ranges[v.parameter][1],
-            }
-            for v in reader.values
-        ],
-        "quality_column": reader.quality_column,
-        "quality_words": [list(w) for w in reader.quality_words],
-    }  # fmt: skip
-
-
-def _limits(size: int) -> jail.Limits:
+def limits(path: Path) -> jail.Limits:
+    """How much reading the file for a dataset may use."""
+    size = spans(path)
     return jail.Limits(
         address_space_bytes=3072 * MIB,
         cpu_s=60 + size // (2 * MIB),
@@ -250,6 +246,9 @@ class _Staged:
         self._keys = int(value["keys"])
         root.execute(f"SET temp_directory = {_text(work)}")
         self._parameters = [str(p) for p in value["parameters"]]
+        readers = {reader.name: reader for reader in dataset.contract.readers}
+        reader = readers.get(value["reader"])
+        self._time = reader.time if reader else dataset.contract.time
 
     def batch(self, lake: Lake, source: Source) -> Batch:
         """Everything the file brings, ready to commit."""
@@ -264,13 +263,15 @@ class _Staged:
             clashes, twice, long = self._tell_apart(long)
             count -= repeated
         with lake.db.transaction() as conn:
-            rhythms = _rhythms(conn, self._dataset, ids.values())
+            rhythms = _rhythms(conn, self._dataset, self._time, ids.values())
         report, reach = quality.report(
             self._root,
             long,
             rhythms=rhythms,
             ranges=self._ranges(ids),
+            calendar=self._calendar(),
             extra={
+                **self._value["extra"],
                 "reader": self._value["reader"],
                 "rows": self._value["rows"],
                 "rejected": len(rejects),
@@ -292,6 +293,16 @@ class _Staged:
         else:
             rows = StagedRows(long, count, ordered=True, reach=reach)
         return Batch(self._dataset.id, rows, source, rejects, clashes, report=report)
+
+    def _calendar(self) -> quality.Calendar | None:
+        time = self._time
+        if time is None or not time.months:
+            return None
+        things = (
+            f"(SELECT name_no AS thing, make_timestamptz(epoch_us(t)) AS t "
+            f"FROM read_parquet({self._rows}))"
+        )
+        return quality.Calendar(time.months, time.zone, things)
 
     def _ranges(
         self, ids: dict[registry.StreamName, int]
@@ -441,9 +452,11 @@ _EMPTY = (
 )
 
 
-def _rhythms(conn: Any, dataset: Dataset, ids: Any) -> dict[int, timedelta | None]:
-    """The expected distance of values: a thing's own, or its dataset's."""
-    default = dataset.contract.time.rhythm if dataset.contract.time else None
+def _rhythms(
+    conn: Any, dataset: Dataset, time: Time | None, ids: Any
+) -> dict[int, timedelta | None]:
+    """The expected distance of values: a thing's own, or that of the file's form."""
+    default = time.rhythm if time else None
     things = registry.things(conn, dataset)
     wanted = set(ids)
     out: dict[int, timedelta | None] = {}

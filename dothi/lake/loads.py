@@ -105,6 +105,22 @@ def page(
     return [Load(*row) for row in rows]
 
 
+def lately(
+    conn: Connection, actor: Actor, *, doors: Sequence[str] = FILE_DOORS, limit: int
+) -> list[int]:
+    """Datasets whose loads the actor may see, those loaded last first."""
+    visible = [
+        d.id for d in registry.datasets(conn) if decide(actor, "load.read", resource(d, 0)).allowed
+    ]
+    rows = conn.execute(
+        """SELECT dataset_id FROM load
+           WHERE dataset_id = ANY (%s) AND door = ANY (%s) AND state <> 'pending'
+           GROUP BY dataset_id ORDER BY max(id) DESC LIMIT %s""",
+        (visible, list(doors), limit),
+    ).fetchall()
+    return [number for (number,) in rows]
+
+
 def get(conn: Connection, actor: Actor, load_id: int) -> tuple[Load, Dataset]:
     """One load and its dataset. Raises NotFound for one the actor may not know of."""
     row = conn.execute(_LOAD + "WHERE id = %s AND state <> 'pending'", (load_id,)).fetchone()
@@ -114,6 +130,19 @@ def get(conn: Connection, actor: Actor, load_id: int) -> tuple[Load, Dataset]:
     dataset = registry.get(conn, load.dataset_id)
     require(actor, "load.read", resource(dataset, load_id))
     return load, dataset
+
+
+def living(lake: Lake, load: Load, dataset: Dataset) -> int:
+    """How many rows of a load no later one has replaced."""
+    with lake.view() as view:
+        if dataset.contract.kind == "series":
+            rows, column = view.series(dataset, start=load.t_min, end=load.t_max), "load_id"
+        else:
+            rows, column = view.records(dataset), "_load_id"
+        found = view.execute(
+            f"SELECT count(*) FROM {rows} WHERE {column} = ?", [load.id]
+        ).fetchone()
+    return found[0] if found else 0
 
 
 def no_file(load_id: int) -> NotFound:

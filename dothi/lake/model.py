@@ -9,6 +9,10 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+THROUGH_HEAD = 20_000
+"""Loads up to this many values go through the head; larger ones straight into the body."""
+MOST_CLASHES = 1_000
+
 
 class Quality(IntEnum):
     """What may be done with a value. Only VALID enters means and indicators."""
@@ -101,6 +105,8 @@ class RecordRows:
     key: Sequence[str]
     row: Sequence[dict[str, Any]]
     row_no: Sequence[int]
+    q: Sequence[int] | None = None
+    """Qualities; None: all are valid."""
 
     def __len__(self) -> int:
         return len(self.key)
@@ -109,9 +115,10 @@ class RecordRows:
         """Rows in the order of the head's columns."""
         from psycopg.types.json import Jsonb
 
+        qualities = self.q if self.q is not None else [0] * len(self)
         return [
-            (self.dataset_id, n, load_id, 0, k, Jsonb(r))
-            for k, r, n in zip(self.key, self.row, self.row_no, strict=True)
+            (self.dataset_id, n, load_id, q, k, Jsonb(r))
+            for k, r, n, q in zip(self.key, self.row, self.row_no, qualities, strict=True)
         ]
 
 
@@ -154,7 +161,8 @@ class Batch:
     """What one request or file brings to one dataset: all of it is stored, or nothing.
 
     `replaces` names stretches of series that the batch speaks for completely: what is stored
-    there and not in the batch is withdrawn.
+    there and not in the batch is withdrawn. `snapshot`: staged records that speak for the whole
+    dataset so.
     """
 
     dataset_id: int
@@ -163,6 +171,7 @@ class Batch:
     rejects: Sequence[Reject] = ()
     clashes: Sequence[Clash] = ()
     replaces: Sequence[Span] = ()
+    snapshot: bool = False
     report: dict[str, Any] = field(default_factory=dict)
 
 

@@ -1,4 +1,4 @@
-"""Runs inside the jail: a CSV file of unknown intent becomes typed Parquet, faults listed.
+"""Runs inside the jail: a file of unknown intent becomes typed series in Parquet, faults listed.
 
 `main(args, inputs, out)` picks the first of the given readers whose columns the file has, and
 writes below `out`:
@@ -15,128 +15,46 @@ only that value out; what is wrong with time or key keeps the row out.
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from dothi.lake.engine import engine
+from dothi.lake.malformed import MOST_SHOWN, make_rejects, numbered
+from dothi.lake.opening import Opened, opened
+from dothi.lake.reading.refused import Refused
+from dothi.lake.reshape import literal, quoted
 
 MISSING, SUSPECT = 3, 1
-MOST_MALFORMED = 50_000
-MOST_SHOWN = 200
-"""Characters of a rejected text that are kept."""
 VIETNAM = "Asia/Ho_Chi_Minh"
 
 
 def main(args: dict[str, Any], inputs: dict[str, Path], out: Path) -> dict[str, Any]:
     """Parse one file. Returns counts, the reader used, and a fault when nothing could be read."""
-    path = inputs["file"]
-    header, fault = _header(path, args["delimiters"])
-    if fault:
-        return {"fault": fault}
-    names, delimiter = header
-    reader = _choose(args["readers"], names)
-    if reader is None:
-        best = min(args["readers"], key=lambda r: len(set(r["columns"]) - set(names)))
-        missing = [c for c in best["columns"] if c not in names]
-        return {
-            "fault": {
-                "key": "lake.no_reader",
-                "found": ", ".join(names)[:300],
-                "missing": ", ".join(missing)[:300],
-            }
-        }
     with engine(args["threads"], args["memory"]) as root:
         # Files larger than memory are sorted on disk, within what the job may write.
-        root.execute(f"SET temp_directory = {_text(str(out / 'spill'))}")
+        root.execute(f"SET temp_directory = {literal(out / 'spill')}")
         root.execute("SET preserve_insertion_order = true")
-        return _parse(root, path, delimiter, reader, out)
+        make_rejects(root)
+        try:
+            return _write(root, opened(root, inputs["file"], args, out), out)
+        except Refused as refused:
+            return {"fault": refused.fault()}
+        except duckdb.Error as error:
+            problem = str(error).split("\n")[0][:300]
+            return {"fault": {"key": "lake.file_unreadable", "problem": problem}}
 
 
-def _header(path: Path, delimiters: str) -> tuple[tuple[list[str], str], dict[str, Any] | None]:
-    """The column names and the delimiter, from the first line."""
-    with path.open("rb") as file:
-        start = file.read(65_536)
-    if not start.strip():
-        return ([], ","), {"key": "lake.file_empty"}
-    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in start:
-        return ([], ","), {"key": "lake.file_not_text"}
-    line = start.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
-    if len(line) >= 65_000:
-        return ([], ","), {"key": "lake.file_header_long"}
-    try:
-        text = line.decode("utf-8").rstrip("\r")
-    except UnicodeDecodeError:
-        return ([], ","), {"key": "lake.file_not_utf8"}
-    if text.lstrip().startswith("<"):
-        return ([], ","), {"key": "lake.file_not_csv"}
-    delimiter = max(delimiters, key=text.count)
-    names = [n.strip() for n in next(csv.reader([text], delimiter=delimiter), [])]
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        return (names, delimiter), {"key": "lake.file_column_twice", "name": ", ".join(twice)[:200]}
-    return (names, delimiter), None
-
-
-def _choose(readers: list[dict[str, Any]], names: list[str]) -> dict[str, Any] | None:
-    have = set(names)
-    for reader in readers:
-        wanted = reader["columns"]
-        if reader["name"] == "own":
-            # The dataset's own form: time and key, and at least one of its parameters.
-            must = [c for c in wanted if c not in {v["column"] for v in reader["values"]}]
-            values = [v for v in reader["values"] if v["column"] in have]
-            if have.issuperset(must) and values:
-                return {**reader, "values": values}
-        elif have.issuperset(wanted):
-            return reader
-    return None
-
-
-def _parse(
-    root: duckdb.DuckDBPyConnection, path: Path, delimiter: str, reader: dict[str, Any], out: Path
-) -> dict[str, Any]:
-    source = (
-        f"read_csv({_text(str(path))}, all_varchar = true, header = true, delim = {_text(delimiter)}, "
-        "quote = '\"', escape = '\"', auto_detect = false, columns = {columns}, "
-        f"ignore_errors = true, store_rejects = true, rejects_limit = {MOST_MALFORMED + 1}, "
-        "max_line_size = 1000000, null_padding = false, encoding = 'utf-8')"
-    )
-    names = _names(path, delimiter)
-    columns = "{" + ", ".join(f"{_text(n)}: 'VARCHAR'" for n in names) + "}"
-    source = source.replace("{columns}", columns)
-    try:
-        result = _write(root, source, reader, out)
-    except duckdb.Error as error:
-        return {
-            "fault": {"key": "lake.file_unreadable", "problem": str(error).split("\n")[0][:300]}
-        }
-    return result
-
-
-def _names(path: Path, delimiter: str) -> list[str]:
-    with path.open("r", encoding="utf-8-sig", newline="") as file:
-        return [n.strip() for n in next(csv.reader([file.readline()], delimiter=delimiter))]
-
-
-def _write(
-    root: duckdb.DuckDBPyConnection, source: str, reader: dict[str, Any], out: Path
-) -> dict[str, Any]:
-    values = reader["values"]
+def _write(root: duckdb.DuckDBPyConnection, file: Opened, out: Path) -> dict[str, Any]:
+    reader, values = file.reader, file.reader["values"]
     keys = [f"k{i}" for i in range(len(reader["key"]))]
     # One pass over the text; the order of the table is the file's.
-    root.execute(f"CREATE TABLE raw AS {_typed(source, reader)}")
+    root.execute(f"CREATE TABLE raw AS {_typed(file, reader)}")
     total, faulty = _one(root, "SELECT count(*), count(fault) FROM raw")
-    malformed = _malformed(root)
-    root.execute(
-        "CREATE TABLE rejects (row_no INTEGER, column_name VARCHAR, value VARCHAR, "
-        "reason VARCHAR, limit_ VARCHAR)"
-    )
-    numbered = _numbered(root, malformed)
+    rows, malformed = ("raw", 0) if file.numbered else numbered(root, "raw")
     if faulty:
-        _collect(root, numbered, reader)
+        _collect(root, rows, reader)
     usable = " AND ".join(f"{column} IS NOT NULL" for column in ["t", *keys])
     names = _files(out, "names.parquet")
     listed = ", ".join(keys) or "'' AS nothing"
@@ -149,21 +67,22 @@ def _write(
     same = " AND ".join(f"r.{k} = n.{k}" for k in keys) or "true"
     columns = ", ".join(f"v{i}, q{i}" for i in range(len(values)))
     root.execute(
-        f"COPY (SELECT row_no, name_no, t, {columns} FROM {numbered} r JOIN names n ON {same} "
+        f"COPY (SELECT row_no, name_no, t, {columns} FROM {rows} r JOIN names n ON {same} "
         f"WHERE t IS NOT NULL ORDER BY name_no, t, row_no) "
         f"TO {_files(out, 'rows.parquet')} (COMPRESSION lz4)"
     )
     root.execute(f"COPY rejects TO {_files(out, 'rejects.parquet')}")
     return {
         "reader": reader["name"],
-        "rows": total + len(malformed),
+        "rows": file.extra.get("file_rows", total + malformed),
         "rejected_rows": _one(root, "SELECT count(DISTINCT row_no) FROM rejects")[0],
         "parameters": [v["parameter"] for v in values],
         "keys": len(keys),
+        "extra": file.extra,
     }
 
 
-def _typed(source: str, reader: dict[str, Any]) -> str:
+def _typed(file: Opened, reader: dict[str, Any]) -> str:
     """The query from text to k{i}, t, v{i}, q{i}, and fault: null where nothing is wrong, else
     the time's text and for each value its text, why it is rejected, and whether the row carries it.
 
@@ -171,29 +90,30 @@ def _typed(source: str, reader: dict[str, Any]) -> str:
     is looked at more closely.
     """
     time, values = reader["time"], reader["values"]
-    stamp = _name(time["column"])
+    stamp = quoted(time["column"])
     cast = (
-        f"try_strptime({stamp}, {_text(time['format'])})"
-        if time["format"]
+        f"try_strptime({stamp}, [{', '.join(map(literal, time['formats']))}])"
+        if time["formats"]
         else f"try_cast({stamp} AS TIMESTAMP)"
     )
     typed = [f"{stamp} AS t_text", f"{cast} AS t_local"]
     meant = ["t_text", f"{_instant(time)} AS t"]
     told, judged, keys = ["t_text", "t"], ["t_text", "t"], []
     for i, (_, column, constant) in enumerate(reader["key"]):
-        typed.append(f"{_name(column) if column else _text(constant)} AS k{i}")
+        typed.append(f"{quoted(column) if column else literal(constant)} AS k{i}")
         # Blank is no key; spaces around a name are taken off where streams are looked up.
         meant.append(f"CASE WHEN k{i} = '' THEN NULL ELSE k{i} END AS k{i}")
         keys.append(f"k{i}")
     if reader["quality_column"]:
-        cases = " ".join(f"WHEN {_text(w)} THEN {code:d}" for w, code in reader["quality_words"])
-        typed.append(f"CASE {_name(reader['quality_column'])} {cases} END AS word")
+        cases = " ".join(f"WHEN {literal(w)} THEN {code:d}" for w, code in reader["quality_words"])
+        typed.append(f"CASE {quoted(reader['quality_column'])} {cases} END AS word")
     else:
         typed.append("0 AS word")
     for i, value in enumerate(values):
-        column = _name(value["column"])
-        typed += [f"{column} AS x{i}", f"try_cast({column} AS DOUBLE) AS n{i}"]
-        where = " AND ".join(f"trim({_name(c)}) = {_text(word)}" for c, word in value["where"])
+        column = quoted(value["column"])
+        number = decimal_text(column, reader["decimal"], reader["thousands"])
+        typed += [f"{column} AS x{i}", f"try_cast({number} AS DOUBLE) AS n{i}"]
+        where = " AND ".join(f"trim({quoted(c)}) = {literal(word)}" for c, word in value["where"])
         typed.append(f"coalesce({where}, false) AS w{i}" if where else f"true AS w{i}")
         meant += [f"x{i}", f"n{i}", f"w{i}", f"{_plain(i, value)} AS p{i}"]
         told += [f"x{i}", f"p{i}", f"w{i}", *_value(i, value)]
@@ -209,12 +129,31 @@ def _typed(source: str, reader: dict[str, Any]) -> str:
         fault += [f"left(x{i}, {MOST_SHOWN})", f"b{i}", f"CASE WHEN w{i} THEN 'carried' END"]
     kept = [c for i in range(len(values)) for c in (f"v{i}", f"q{i}")]
     steps = [typed, meant, [*told, *keys], [*judged, *keys, f"{bad} AS bad"]]
-    query = source
+    query = file.relation
+    number = ["row_no"] if file.numbered else []
     for step in steps:
-        query = f"(SELECT {', '.join(step)} FROM {query})"
+        query = f"(SELECT {', '.join([*number, *step])} FROM {query})"
     return (
-        f"SELECT {', '.join(['t', *keys, *kept])}, "
+        f"SELECT {', '.join([*number, 't', *keys, *kept])}, "
         f"CASE WHEN bad THEN [{', '.join(fault)}] END AS fault FROM {query}"
+    )
+
+
+def decimal_text(cell: str, decimal: str, thousands: str) -> str:
+    """SQL: a number's text with a decimal point, null where its marks are not as declared."""
+    if decimal == "." and not thousands:
+        return cell
+    mark = "[.]" if decimal == "." else ","
+    # A blank between digits may be one that keeps a line together.
+    group = {"": "", " ": "[ \u00a0\u202f]"}.get(thousands, f"[{thousands}]")
+    whole = f"[0-9]{{1,3}}({group}[0-9]{{3}})+|[0-9]+" if group else "[0-9]+"
+    form = f"[+-]?({whole})?({mark}[0-9]+)?([eE][+-]?[0-9]+)?"
+    plain = f"trim({cell})"
+    if group:
+        plain = f"regexp_replace({plain}, {literal(group)}, '', 'g')"
+    return (
+        f"CASE WHEN regexp_full_match(trim({cell}), {literal(form)}) "
+        f"THEN replace({plain}, {literal(decimal)}, '.') END"
     )
 
 
@@ -232,12 +171,13 @@ def _plain(i: int, value: dict[str, Any]) -> str:
 
 def _markers(value: dict[str, Any]) -> tuple[list[str], list[str]]:
     """What stands for a missing value: numbers, and words, as SQL."""
-    numbers, words = [], []
+    numbers: list[str] = []
+    words: list[str] = []
     for marker in value["missing"]:
         try:
             numbers.append(repr(float(marker)))
         except ValueError:
-            words.append(_text(marker))
+            words.append(literal(marker))
     return numbers, words
 
 
@@ -249,19 +189,25 @@ def _number(i: int, value: dict[str, Any]) -> str:
 
 def _instant(time: dict[str, Any]) -> str:
     """SQL for the instant in UTC, null where the text is no time of the declared form."""
-    local = _to_utc("t_local", time["zone"])
-    if time["format"]:
-        return local
+    if time["formats"]:
+        return to_utc("t_local", time["zone"])
+    return instant("t_text", "t_local", time["zone"])
+
+
+def instant(text: str, local: str, zone: str) -> str:
+    """SQL: an instant in UTC from an ISO 8601 text; `local` is the text cast to a timestamp."""
+    in_zone = to_utc(local, zone)
     # A text longer than date and second may carry an offset; the cast to an instant reads both.
-    offset = "(right(t_text, 1) IN ('Z', 'z') OR regexp_matches(substr(t_text, 17), '[+-]'))"
+    offset = f"(right({text}, 1) IN ('Z', 'z') OR regexp_matches(substr({text}, 17), '[+-]'))"
     return (
-        f"CASE WHEN strlen(t_text) <= 19 THEN {local} "
-        f"WHEN {offset} THEN timezone('UTC', try_cast(t_text AS TIMESTAMPTZ)) ELSE {local} END"
+        f"CASE WHEN strlen({text}) <= 19 THEN {in_zone} "
+        f"WHEN {offset} THEN timezone('UTC', try_cast({text} AS TIMESTAMPTZ)) ELSE {in_zone} END"
     )
 
 
-def _to_utc(local: str, zone: str) -> str:
-    general = f"timezone('UTC', timezone({_text(zone)}, {local}))"
+def to_utc(local: str, zone: str) -> str:
+    """SQL: a timestamp of a zone as one of UTC."""
+    general = f"timezone('UTC', timezone({literal(zone)}, {local}))"
     if zone != VIETNAM:
         return general
     # Viet Nam has kept UTC+7 since 1975; the subtraction is ten times as fast as the zone table.
@@ -294,67 +240,36 @@ def _value(i: int, value: dict[str, Any]) -> list[str]:
     ]
 
 
-def _collect(root: duckdb.DuckDBPyConnection, numbered: str, reader: dict[str, Any]) -> None:
+def _collect(root: duckdb.DuckDBPyConnection, rows: str, reader: dict[str, Any]) -> None:
     """List what is wrong, value by value."""
-    time, values = reader["time"]["column"], reader["values"]
+    time, values = reader["time"].get("label", reader["time"]["column"]), reader["values"]
     parts = [
-        f"SELECT row_no, {_text(time)}, left(fault[1], {MOST_SHOWN}), "
+        f"SELECT row_no, {literal(time)}, left(fault[1], {MOST_SHOWN}), "
         "CASE WHEN trim(coalesce(fault[1], '')) = '' THEN 'lake.time_missing' "
-        f"ELSE 'lake.bad_time' END, {_text(reader['time']['format'] or 'ISO 8601')} "
+        f"ELSE 'lake.bad_time' END, {literal(', '.join(reader['time']['formats']) or 'ISO 8601')} "
         "FROM n WHERE t IS NULL"
     ]
     for i, (name, column, _) in enumerate(reader["key"]):
         parts.append(
-            f"SELECT row_no, {_text(column or name)}, NULL, 'lake.key_missing', NULL "
+            f"SELECT row_no, {literal(column or name)}, NULL, 'lake.key_missing', NULL "
             f"FROM n WHERE k{i} IS NULL"
         )
     for i, value in enumerate(values):
         text, why = f"fault[{3 * i + 2}]", f"fault[{3 * i + 3}]"
         parts.append(
             f"SELECT row_no, CASE {why} WHEN 'lake.bad_quality' "
-            f"THEN {_text(reader['quality_column'] or '')} ELSE {_text(value['column'])} END, "
+            f"THEN {literal(reader['quality_column'] or '')} ELSE {literal(value['column'])} END, "
             f"{text}, {why}, NULL FROM n WHERE {why} IS NOT NULL"
         )
     carries_nothing = " AND ".join(f"fault[{3 * i + 4}] IS NULL" for i in range(len(values)))
     where_columns = sorted({c for v in values for c, _ in v["where"]})
     parts.append(
-        f"SELECT row_no, {_text(', '.join(where_columns))}, NULL, 'lake.row_of_nothing', NULL "
+        f"SELECT row_no, {literal(', '.join(where_columns))}, NULL, 'lake.row_of_nothing', NULL "
         f"FROM n WHERE {carries_nothing}"
     )
     root.execute(
-        f"INSERT INTO rejects WITH n AS (SELECT * FROM {numbered} WHERE fault IS NOT NULL) "
+        f"INSERT INTO rejects WITH n AS (SELECT * FROM {rows} WHERE fault IS NOT NULL) "
         + " UNION ALL ".join(parts)
-    )
-
-
-def _malformed(root: duckdb.DuckDBPyConnection) -> list[tuple[int, str, str]]:
-    """Lines that are no row of this table at all: (row number, text, what is wrong)."""
-    found = root.execute(
-        f"""SELECT line, min(left(csv_line, {MOST_SHOWN})), min(error_type::VARCHAR)
-           FROM reject_errors GROUP BY line ORDER BY line LIMIT ?""",
-        [MOST_MALFORMED + 1],
-    ).fetchall()
-    if len(found) > MOST_MALFORMED:
-        raise duckdb.InvalidInputException("more than 50 000 lines do not fit the header")
-    return [(line - 1, text, kind) for line, text, kind in found]
-
-
-def _numbered(root: duckdb.DuckDBPyConnection, malformed: list[tuple[int, str, str]]) -> str:
-    """The rows with their number in the file: malformed rows before them count too."""
-    if not malformed:
-        return "(SELECT *, (rowid + 1)::INTEGER AS row_no FROM raw)"
-    root.execute("CREATE TABLE offsets (after INTEGER, extra INTEGER)")
-    root.executemany(
-        "INSERT INTO offsets VALUES (?, ?)",
-        [[row_no - i, i + 1] for i, (row_no, _, _) in enumerate(malformed)],
-    )
-    root.executemany(
-        "INSERT INTO rejects VALUES (?, '', ?, 'lake.bad_line', ?)",
-        [[row_no, text, kind] for row_no, text, kind in malformed],
-    )
-    return (
-        "(SELECT r.*, (r.rowid + 1 + coalesce(o.extra, 0))::INTEGER AS row_no "
-        "FROM raw r ASOF LEFT JOIN offsets o ON o.after <= r.rowid + 1)"
     )
 
 
@@ -365,12 +280,4 @@ def _one(root: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
 
 
 def _files(out: Path, name: str) -> str:
-    return _text(str(out / name))
-
-
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _text(value: Any) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
+    return literal(str(out / name))

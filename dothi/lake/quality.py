@@ -2,7 +2,9 @@
 
 A report is JSON-able: `{"reader", "rows", "findings": [{"kind", "count", …}], "streams": […]}`.
 Kinds: missing, invalid, outside (the range; `marked_valid`: how many of these the source calls
-valid), suspect, absent, conflict, twice, rejected.
+valid), suspect, absent, conflict, twice, rejected; of rhythms by the calendar absent_within and
+absent_grid (rows of things, within each one's own span and against the full grid); of readers with
+steps skipped and apart (rows by `levels`); of records check, newlines.
 """
 
 from __future__ import annotations
@@ -17,9 +19,24 @@ from typing import Any, NamedTuple
 import duckdb
 
 from dothi.lake.model import Quality, Reach
+from dothi.lake.reshape import literal
 
 MOST_GAPS = 20
 """Gaps listed for one stream, the longest first; their number is always complete."""
+
+
+class Calendar(NamedTuple):
+    """A rhythm by the calendar: every `months` months of the zone. `things` is a relation (thing,
+    t) of all rows, to tell which of all things' beats are absent."""
+
+    months: int
+    zone: str
+    things: str
+
+    def beat(self, t: str) -> str:
+        """SQL: the number of the beat that an instant lies in."""
+        local = f"timezone({literal(self.zone)}, {t})"
+        return f"(date_diff('month', TIMESTAMP '0001-01-01', {local}) // {self.months:d})"
 
 
 class _Part(NamedTuple):
@@ -95,6 +112,7 @@ def report(
     rhythms: dict[int, timedelta | None],
     ranges: dict[int, tuple[float | None, float | None]],
     extra: dict[str, Any],
+    calendar: Calendar | None = None,
 ) -> tuple[dict[str, Any], list[Reach]]:
     """Look at a batch's rows: `rows` is a relation (stream_id, row_no, t, v, q), keys unique and
     none withdrawn. Gives the report, and how far each stream goes.
@@ -111,8 +129,13 @@ def report(
         _Stream(stream_id, {q: _Part(*rest) for _, q, *rest in parts}, rhythms.get(stream_id))
         for stream_id, parts in groupby(found, key=itemgetter(0))
     ]
-    _count_beats(root, rows, [s for s in streams if s.step and s.expected != s.count])
-    _list_gaps(root, rows, [s for s in streams if s.absent])
+    grid: dict[str, int] = {}
+    if calendar:
+        _count_months(root, rows, streams, calendar)
+        grid = _grid(root, calendar)
+    else:
+        _count_beats(root, rows, [s for s in streams if s.step and s.expected != s.count])
+        _list_gaps(root, rows, [s for s in streams if s.absent])
     _count_outside(root, rows, streams, ranges)
     out = [stream.said() for stream in streams]
     findings: list[dict[str, Any]] = [
@@ -124,11 +147,70 @@ def report(
         if finding["kind"] == "outside":
             finding["marked_valid"] = sum(s["marked_valid"] for s in out)
     findings += [
+        {"kind": kind, "count": grid[kind], "of": grid[of], "things": grid["things"]}
+        for kind, of in (("absent_within", "own_grid"), ("absent_grid", "grid"))
+        if grid.get(kind)
+    ]
+    findings += counted(extra)
+    return {**extra, **grid, "findings": findings, "streams": out}, [s.reach() for s in streams]
+
+
+def counted(extra: dict[str, Any]) -> list[dict[str, Any]]:
+    """Findings that were counted on the way here."""
+    findings = [
         {"kind": kind, "count": extra[kind]}
-        for kind in ("conflict", "twice", "rejected")
+        for kind in ("conflict", "twice", "rejected", "skipped", "apart")
         if extra.get(kind)
     ]
-    return {**extra, "findings": findings, "streams": out}, [s.reach() for s in streams]
+    for finding in findings:
+        if finding["kind"] == "apart":
+            finding["levels"] = extra["levels"]
+    return findings
+
+
+def _count_months(
+    root: duckdb.DuckDBPyConnection, rows: str, streams: list[_Stream], calendar: Calendar
+) -> None:
+    """How many beats of the calendar each stream spans, how many have a value, and the gaps."""
+    by_id = {stream.id: stream for stream in streams}
+    for stream_id, beats, expected in root.execute(
+        f"""SELECT stream_id, count(DISTINCT b), max(b) - min(b) + 1
+            FROM (SELECT stream_id, {calendar.beat("t")} AS b FROM {rows}) GROUP BY stream_id"""
+    ).fetchall():
+        by_id[stream_id].on_beat, by_id[stream_id].expected = beats, expected
+    for stream_id, before, t, missed in root.execute(
+        f"""SELECT stream_id, before, t, {calendar.beat("t")} - {calendar.beat("before")} - 1
+            FROM (SELECT stream_id, t,
+                      lag(t) OVER (PARTITION BY stream_id ORDER BY t) AS before FROM {rows})
+            WHERE {calendar.beat("t")} - {calendar.beat("before")} > 1
+            QUALIFY row_number() OVER (PARTITION BY stream_id ORDER BY 4 DESC, before)
+                <= {MOST_GAPS}
+            ORDER BY stream_id, 4 DESC, before"""
+    ).fetchall():
+        by_id[stream_id].gaps.append(
+            {"after": before.isoformat(), "before": t.isoformat(), "missed": missed}
+        )
+
+
+def _grid(root: duckdb.DuckDBPyConnection, calendar: Calendar) -> dict[str, int]:
+    """Absent rows counted for things: within each one's own span, and against the full grid of all
+    things and all beats that the file spans."""
+    row = root.execute(
+        f"""SELECT count(*), sum(n), sum(last - first + 1), max(last) - min(first) + 1
+            FROM (SELECT thing, count(DISTINCT b) AS n, min(b) AS first, max(b) AS last
+                  FROM (SELECT thing, {calendar.beat("t")} AS b FROM {calendar.things})
+                  GROUP BY thing)"""
+    ).fetchone()
+    if row is None or row[0] < 2:
+        return {}
+    things, present, own, beats = (int(n) for n in row)
+    return {
+        "things": things,
+        "grid": things * beats,
+        "own_grid": own,
+        "absent_within": own - present,
+        "absent_grid": things * beats - present,
+    }
 
 
 def _count_beats(root: duckdb.DuckDBPyConnection, rows: str, streams: list[_Stream]) -> None:

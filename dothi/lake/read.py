@@ -47,7 +47,7 @@ class View:
         """
         conditions = []
         if streams is not None:
-            conditions.append(_one_of("stream_id", streams))
+            conditions.append(one_of("stream_id", streams))
         if start is not None:
             conditions.append(f"t >= {literal(start)}")
         if end is not None:
@@ -59,13 +59,9 @@ class View:
         return self._relation(layout(dataset), "true", None)
 
     def _relation(self, place: Layout, where: str, start: datetime | None) -> str:
-        name = f"head_{next(self._numbers)}"
-        self.cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM postgres_query(?, ?)",
-            [CATALOGUE, place.from_head(where)],
-        )
+        name = self._copy(place.from_head(where))
         living = f"SELECT {place.names} FROM {name} WHERE {place.quality} <> {WITHDRAWN}"
-        until = self._body_until(place.dataset_id)
+        until = self.body_until(place.dataset_id)
         if until is None or (start is not None and start > until):
             return f"({living})"
         body = f"SELECT {place.names} FROM {place.table} b WHERE {where}"
@@ -75,15 +71,31 @@ class View:
         hidden = f"SELECT 1 FROM {name} h WHERE {place.same_key('h', 'b')}"
         return f"({living} UNION ALL {body} AND NOT EXISTS ({hidden}))"
 
-    def _body_until(self, dataset_id: int) -> datetime | None:
-        row = self.cursor.execute(
-            "SELECT * FROM postgres_query(?, ?)",
-            [CATALOGUE, f"SELECT body_until FROM {SCHEMA}.dataset WHERE id = {dataset_id:d}"],
-        ).fetchone()
-        return row[0] if row else None
+    def postgres(self, query: str) -> list[tuple[Any, ...]]:
+        """What PostgreSQL answers to a query of ours at this snapshot."""
+        found = self.cursor.execute("SELECT * FROM postgres_query(?, ?)", [CATALOGUE, query])
+        return found.fetchall()
+
+    def head(self, place: Layout, where: str, *, past: bool = False) -> str:
+        """A SELECT of the head's rows, or of their older versions, tombstones among them."""
+        return f"SELECT {place.names} FROM {self._copy(place.from_head(where, past=past))}"
+
+    def _copy(self, query: str) -> str:
+        """A temporary table of ours with what PostgreSQL answers at this snapshot."""
+        name = f"head_{next(self._numbers)}"
+        self.cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM postgres_query(?, ?)",
+            [CATALOGUE, query],
+        )
+        return name
+
+    def body_until(self, dataset_id: int) -> datetime | None:
+        """The last instant that may stand in the body; None: nothing is there."""
+        rows = self.postgres(f"SELECT body_until FROM {SCHEMA}.dataset WHERE id = {dataset_id:d}")
+        return rows[0][0] if rows else None
 
 
-def _one_of(column: str, numbers: Iterable[int]) -> str:
+def one_of(column: str, numbers: Iterable[int]) -> str:
     """A condition in ranges: streams made together have neighbouring numbers, and a range is quicker
     to check and to skip files by than a long list."""
     runs: list[list[int]] = []

@@ -10,9 +10,11 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from dothi.identity.agencies import successors
 from dothi.identity.policy import Resource, Sharing
 from dothi.kernel.errors import Conflict, Invalid, NotFound
-from dothi.lake.contract import Contract, parse_contract, parse_duration
+from dothi.lake.columns import parse_duration
+from dothi.lake.contract import Contract, parse_contract
 from dothi.lake.model import Quality
 from dothi.store.database import Connection
 
@@ -88,12 +90,7 @@ def register(conn: Connection, contract: Contract) -> Dataset:
         gone = {p.name for p in before.parameters} - {p.name for p in contract.parameters}
         if gone:
             raise Conflict("lake.contract_drops", name=contract.name, gone=", ".join(sorted(gone)))
-    codes = dict(
-        conn.execute(
-            "SELECT code, id FROM agency WHERE code = ANY (%s)",
-            ([contract.owner, *contract.sharing["agencies"]],),
-        )
-    )
+    codes = successors(conn, [contract.owner, *contract.sharing["agencies"]])
     sharing = contract.sharing | {
         "agency_ids": [codes[a] for a in contract.sharing["agencies"] if a in codes]
     }
@@ -130,7 +127,12 @@ def _stored_contract(name: str, source: str) -> Contract:
         return contract
 
 
-_DATASET = "SELECT id, name, contract->>'source', owner_agency, sharing FROM dataset "
+# Of the owner's decisions that have begun the newest counts until its last day.
+_DATASET = """SELECT id, name, contract->>'source', owner_agency, coalesce((
+    SELECT CASE WHEN s.valid_to IS NULL OR s.valid_to >= s.today THEN s.sharing END
+    FROM (SELECT *, (clock_timestamp() AT TIME ZONE 'Asia/Ho_Chi_Minh')::date AS today
+          FROM sharing_decision d WHERE d.dataset_id = dataset.id) s
+    WHERE s.valid_from <= s.today ORDER BY s.id DESC LIMIT 1), sharing) FROM dataset """
 
 
 def _dataset(row: tuple[Any, ...]) -> Dataset:

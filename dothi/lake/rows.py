@@ -10,7 +10,8 @@ from typing import Any
 from dothi.kernel.errors import Invalid
 from dothi.kernel.time import parse_instant, utc_now, zone
 from dothi.lake import registry
-from dothi.lake.contract import Column, Contract
+from dothi.lake.columns import Column
+from dothi.lake.contract import Contract
 from dothi.lake.loading import FUTURE
 from dothi.lake.model import Batch, Quality, RecordRows, Reject, SeriesRows, Source
 from dothi.lake.registry import Dataset

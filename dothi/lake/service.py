@@ -105,17 +105,18 @@ class Lake:
                 spans, t_min, t_max = _cover([r[:3] for r in reach], batch.replaces)
             moved = history.bulk(
                 cursor, place, rows, reach, load_id,
-                confirm=confirms(source), replaces=batch.replaces,
+                confirm=confirms(source), replaces=batch.replaces, snapshot=batch.snapshot,
             )  # fmt: skip
             history.renew_newest(cursor, reach, load_id)
-            if moved.removed:
+            if moved.removed and place.shape is SERIES:
                 _renew_newest(cursor, place.table, [s.stream_id for s in batch.replaces])
             payload = committed_payload(
                 load_id, batch.dataset_id, source.door, len(rows), spans, t_min, t_max
             )
             history.postgres(
                 cursor,
-                """UPDATE load SET state = 'committed', rows_new = {new}, rows_changed = {changed},
+                """UPDATE load SET state = 'committed', at = clock_timestamp(), rows_new = {new},
+                       rows_changed = {changed},
                        rows_same = {same}, rows_removed = {removed}, t_min = {t_min}, t_max = {t_max}
                    WHERE id = {id};
                    INSERT INTO event (kind, subject, payload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from dothi.lake.document import Reading
 from dothi.packs.model import Owner, Pack, PackFile, Reference
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_PACK = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _DOCUMENT = {"pack", "version", "title", "owner", "sources"}
 
@@ -37,7 +39,7 @@ def load_all(folder: Path) -> list[Pack]:
             packs.append(load(place))
         except Invalid as error:
             faults += error.faults
-    faults += _claimed_twice(packs)
+    faults += claimed_twice(packs)
     if faults:
         raise Invalid("packs.invalid", faults=faults)
     return packs
@@ -50,7 +52,7 @@ def load(folder: Path) -> Pack:
     if not reading.faults:
         doc = reading.mapping(reading.root, (), known=_DOCUMENT)
     name = reading.text(doc, (), "pack", None) if doc else folder.name
-    if not NAME.fullmatch(name):
+    if not _PACK.fullmatch(name):
         reading.fault(("pack",), "packs.bad_name", name=name)
     elif name != folder.name:
         reading.fault(("pack",), "packs.name_is_folder", name=name, folder=folder.name)
@@ -67,10 +69,11 @@ def load(folder: Path) -> Pack:
         version, title, owner, sources = "", {}, Owner("", {}), ()
     contracts, faults = _contracts(folder / "datasets", owner)
     files, unreadable = _files(folder / "indicators", "*.sql")
-    faults = [*reading.faults, *faults, *unreadable]
+    scores, also_unreadable = _files(folder / "scores", "*.sql")
+    faults = [*reading.faults, *faults, *unreadable, *also_unreadable]
     if faults:
         raise Invalid("packs.invalid", faults=faults)
-    return Pack(name, version, title, owner, sources, folder, contracts, files)
+    return Pack(name, version, title, owner, sources, folder, contracts, files, scores)
 
 
 def _owner(reading: Reading, doc: dict[str, Any]) -> Owner:
@@ -124,7 +127,8 @@ def _files(folder: Path, pattern: str) -> tuple[tuple[PackFile, ...], list[Fault
     return tuple(files), faults
 
 
-def _claimed_twice(packs: list[Pack]) -> list[Fault]:
+def claimed_twice(packs: Iterable[Pack]) -> list[Fault]:
+    """Faults where two packs declare the same dataset."""
     seen: dict[str, Path] = {}
     faults = []
     for pack in packs:

@@ -40,7 +40,7 @@ class PackFile:
 
 @dataclass(frozen=True)
 class Pack:
-    """One pack, read and checked as far as this room knows; `indicators` are still text."""
+    """One pack, read and checked as far as this room knows; `indicators` and `scores` are still text."""
 
     name: str
     version: str
@@ -50,3 +50,4 @@ class Pack:
     folder: Path
     contracts: tuple[Contract, ...]
     indicators: tuple[PackFile, ...]
+    scores: tuple[PackFile, ...] = ()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dothi.kernel.errors import Misconfigured
 from dothi.kernel.i18n import LANGS
@@ -24,12 +26,40 @@ VARIABLES = {
     "DOTHI_DEMO": "1 feeds demonstration data",
     "DOTHI_PACKS": "folder of packs used instead of the shipped one",
     "DOTHI_PUBLIC_URL": "address under which people reach this installation, for links and cookies",
+    "DOTHI_OIDC_ISSUER": "issuer of the OpenID Connect provider that people may sign in with",
+    "DOTHI_OIDC_CLIENT_ID": "what the provider calls this installation",
+    "DOTHI_OIDC_SECRET_FILE": "file with the secret agreed with the provider; none for PKCE alone",
+    "DOTHI_OIDC_NAME": "what the sign-in page calls the provider; unless told, the issuer's host",
+    "DOTHI_OUTGOING": "hosts that may be asked beside the issuer's, as host or host:port",
+    "DOTHI_OUTGOING_PRIVATE": "networks that may be asked although they are not public, as CIDR",
     "DOTHI_RESERVE_MB": "free space below which writes are refused, 128 unless told",
     "DOTHI_BALLAST_MB": "size of the file that is deleted to make room when the disk is full, 64",
 }
 """Every environment variable dothi reads, with its meaning."""
 
 MEGABYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Oidc:
+    """A provider of OpenID Connect that people may sign in with, and who we are to it."""
+
+    issuer: str
+    client_id: str
+    name: str
+    secret_file: Path | None = None
+
+    def secret(self) -> str | None:
+        """What was agreed with the provider. Raises Misconfigured."""
+        if self.secret_file is None:
+            return None
+        try:
+            text = self.secret_file.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            text = ""
+        if not text:
+            raise Misconfigured("cli.oidc_no_secret", file=self.secret_file)
+        return text
 
 
 @dataclass(frozen=True)
@@ -46,6 +76,9 @@ class Settings:
     demo: bool = False
     packs: Path = Path("packs")
     public_url: str | None = None
+    oidc: Oidc | None = None
+    outgoing: tuple[str, ...] = ()
+    outgoing_private: tuple[str, ...] = ()
     reserve_bytes: int = 128 * MEGABYTE
     ballast_bytes: int = 64 * MEGABYTE
 
@@ -63,6 +96,9 @@ class Settings:
             demo=environ.get("DOTHI_DEMO", "") not in ("", "0"),
             packs=Path(environ.get("DOTHI_PACKS") or shipped_packs()).expanduser().absolute(),
             public_url=environ.get("DOTHI_PUBLIC_URL") or None,
+            oidc=_oidc(environ),
+            outgoing=_list(environ, "DOTHI_OUTGOING"),
+            outgoing_private=_networks(environ, "DOTHI_OUTGOING_PRIVATE"),
             reserve_bytes=_whole(environ, "DOTHI_RESERVE_MB", 128, 1, 1_000_000) * MEGABYTE,
             ballast_bytes=_whole(environ, "DOTHI_BALLAST_MB", 64, 0, 1_000_000) * MEGABYTE,
         )
@@ -87,6 +123,16 @@ class Settings:
         }
         if self.public_url:
             variables["DOTHI_PUBLIC_URL"] = self.public_url
+        if self.oidc:
+            variables["DOTHI_OIDC_ISSUER"] = self.oidc.issuer
+            variables["DOTHI_OIDC_CLIENT_ID"] = self.oidc.client_id
+            variables["DOTHI_OIDC_NAME"] = self.oidc.name
+            if self.oidc.secret_file:
+                variables["DOTHI_OIDC_SECRET_FILE"] = str(self.oidc.secret_file)
+        if self.outgoing:
+            variables["DOTHI_OUTGOING"] = ",".join(self.outgoing)
+        if self.outgoing_private:
+            variables["DOTHI_OUTGOING_PRIVATE"] = ",".join(self.outgoing_private)
         return variables
 
 
@@ -121,6 +167,40 @@ def shipped_packs() -> Path:
     package = Path(__file__).resolve().parents[1]
     installed = package / "_packs"
     return installed if installed.is_dir() else package.parent / "packs"
+
+
+def _oidc(environ: Mapping[str, str]) -> Oidc | None:
+    issuer = environ.get("DOTHI_OIDC_ISSUER", "").strip()
+    if not issuer:
+        return None
+    client_id = environ.get("DOTHI_OIDC_CLIENT_ID", "").strip()
+    if not client_id or not environ.get("DOTHI_PUBLIC_URL"):
+        raise Misconfigured("cli.oidc_incomplete")
+    try:
+        host = urlsplit(issuer).hostname
+    except ValueError:
+        host = None
+    if not host or urlsplit(issuer).scheme not in ("https", "http"):
+        raise Misconfigured("cli.oidc_issuer", issuer=issuer)
+    file = environ.get("DOTHI_OIDC_SECRET_FILE")
+    return Oidc(
+        issuer, client_id, environ.get("DOTHI_OIDC_NAME", "").strip() or host,
+        Path(file).expanduser().absolute() if file else None,
+    )  # fmt: skip
+
+
+def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part for part in environ.get(name, "").replace(",", " ").split())
+
+
+def _networks(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    networks = _list(environ, name)
+    for text in networks:
+        try:
+            ip_network(text)
+        except ValueError:
+            raise Misconfigured("cli.bad_network", name=name, value=text) from None
+    return networks
 
 
 def _whole(environ: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:

@@ -12,17 +12,19 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from dothi.identity.guard import (
     CSRF_FIELD,
+    SAFE_METHODS,
     Guard,
     Sent,
     check_same_site,
     cookie_name,
 )
 from dothi.identity.model import ANONYMOUS, Actor
+from dothi.kernel.errors import Forbidden
 from dothi.kernel.i18n import LANGS
 from dothi.kernel.time import utc_now
 from dothi.web.assets import PREFIX
 from dothi.web.live import Hub
-from dothi.web.problem import BadRequestError
+from dothi.web.problem import BadRequestError, wants_html
 from dothi.web.render import CSP
 from dothi.web.view import Theme
 
@@ -34,6 +36,10 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "geolocation=(self), camera=(), microphone=()",
 }
+WITH_SPENT_PASSWORD = frozenset({
+    "/account/password", "/logout", "/login", "/login/oidc", "/login/oidc/callback", "/preferences",
+})  # fmt: skip
+"""What may be done before a password that serves once is changed."""
 OPEN = ("/healthz", "/readyz", "/metrics", PREFIX)
 """Addresses that answer without asking who it is."""
 
@@ -101,7 +107,18 @@ class Access:
                 cookie,
                 by_key=actor.kind == "key",
             )
+            if actor.must_change and scope["path"] not in WITH_SPENT_PASSWORD:
+                await self._to_password(request, send_with_headers)
+                return
         await self._app(scope, receive, send_with_headers)
+
+    async def _to_password(self, request: Request[Any, Any, Any], send: Send) -> None:
+        """A password told by somebody else opens only the page that changes it."""
+        if request.method not in SAFE_METHODS or not wants_html(request):
+            raise Forbidden("identity.must_change")
+        headers = [(b"location", b"/account/password"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def answering_head(app: ASGIApp) -> ASGIApp:

@@ -1,7 +1,8 @@
 """What `/openapi.json` says beyond what the framework knows: errors in our one shape, and bodies.
 
 A handler with a JSON body gives an example of it in `opt["example"]`; its type is the body's
-schema. One that takes a file (form field "file") names the file's type in `opt["upload"]`.
+schema. One that takes a file (form field "file") names the file's type in `opt["upload"]`. One that
+answers in several forms names their media types in `opt["forms"]`.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def document(app: Litestar) -> dict[str, Any]:
         answers = {c: a for c, a in operation["responses"].items() if int(c) < 400}
         answers |= {str(int(s)): _problem(s.phrase) for s in _errors(handler, method, operation)}
         operation["responses"] = answers | {"default": _problem("Any other error")}
+        for media_type in handler.opt.get("forms", ()):
+            answers["200"].setdefault("content", {}).setdefault(media_type, {"schema": {}})
         if (example := handler.opt.get("example")) is not None:
             examples.append(example)
             operation["requestBody"] = {"required": True, "content": {"application/json": {

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 
@@ -20,6 +21,8 @@ from dothi.store.database import Database
 from dothi.store.events import Event, Listener, Position
 
 BEAT_S = 10.0
+DEAF_AFTER_S = 5.0
+"""Without a look into the log for so long the hub cannot know what rang: pages must say so."""
 MOST_STREAMS = 2_000
 
 log = logging.getLogger(__name__)
@@ -49,16 +52,33 @@ class Hub:
         self._position: Position | None = None
         self._began: Position | None = None
         self._told: Position | None = None
-        self._closed = False
+        self._closed = threading.Event()
+        self._looked = time.monotonic()
         self._listener: Listener | None = None
 
     def start(self) -> None:
         """Begin to listen."""
+        self._looked = time.monotonic()
         self._listener = Listener(self._db, self._look, poll_s=1.0)
+        threading.Thread(target=self._watch, name="hub", daemon=True).start()
 
     def close(self) -> None:
         """End every stream; called from the signal handler, so it only sets flags."""
-        self._closed = True
+        self._closed.set()
+        self._wake_all()
+
+    @property
+    def deaf(self) -> bool:
+        """Whether the log could not be read for a while: the database is away."""
+        return time.monotonic() - self._looked > DEAF_AFTER_S
+
+    def _watch(self) -> None:
+        """End the streams when the hub goes deaf, so that their pages say that they are not live."""
+        while not self._closed.wait(1.0):
+            if self.deaf:
+                self._wake_all()
+
+    def _wake_all(self) -> None:
         with self._lock:
             streams = list(self._streams)
         for stream in streams:
@@ -91,6 +111,7 @@ class Hub:
                 if self._position is None:
                     self._position = self._began = self._told = events.newest(conn)
                 found = events.read(conn, self._position, limit=500)
+            self._looked = time.monotonic()
             if not found:
                 return
             self._position = (found[-1].tx, found[-1].id)
@@ -111,7 +132,7 @@ class Hub:
             stream.loop.call_soon_threadsafe(_wake, stream, topics & stream.topics)
 
     async def stream(self, topics: frozenset[str], since: str = "") -> AsyncIterator[bytes]:
-        """The bytes of one page's event stream, until the page or we end it.
+        """The bytes of one page's event stream, until the page or we end it, or the hub goes deaf.
 
         `since` is what the page had heard when it was made; what was rung after it rings at once.
         """
@@ -123,7 +144,7 @@ class Hub:
             yield _event("hello", {"build": self._build, "now": utc_now().isoformat()})
             if missed:
                 yield _event("ring", {"topics": sorted(missed)})
-            while not self._closed:
+            while not (self._closed.is_set() or self.deaf):
                 try:
                     async with asyncio.timeout(BEAT_S):
                         await stream.wake.wait()

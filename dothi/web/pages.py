@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from litestar import MediaType, Request, Response, Router, get, post
@@ -10,11 +11,18 @@ from litestar.params import FromPath, FromQuery, URLEncodedBody
 from litestar.response import Redirect
 from litestar.response import Stream as StreamResponse
 
-from dothi.identity import signin
+from dothi.identity import links, signin
 from dothi.identity.guard import clear_cookie
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, require
-from dothi.kernel.errors import DothiError, Invalid, NotFound, TooMany, Unauthenticated
+from dothi.kernel.errors import (
+    DothiError,
+    Invalid,
+    NotFound,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
 from dothi.kernel.i18n import LANGS, t
 from dothi.kernel.time import utc_now
 from dothi.web.access import lang_of, preference
@@ -26,23 +34,31 @@ from dothi.web.view import LoginView, PasswordView
 Form = URLEncodedBody[dict[str, str]]
 
 
-def _address(request: Request[Any, Any, Any]) -> str:
+def address_of(request: Request[Any, Any, Any]) -> str:
+    """The network address that sends a request."""
     return request.client.host if request.client else ""
 
 
-@get("/login", opt={"access": None}, media_type=MediaType.HTML)
-async def login_page(
-    request: Request[Any, Any, Any], site: NamedDependency[Site], next: FromQuery[str] = "/"
+@get("/login", opt={"access": None}, media_type=MediaType.HTML, sync_to_thread=True)
+def login_page(
+    request: Request[Any, Any, Any],
+    site: NamedDependency[Site],
+    next: FromQuery[str] = "/",
+    left: FromQuery[bool] = False,
 ) -> Response[str]:
-    """The sign-in form."""
-    return _login(request, site, LoginView(next=local_path(next)), 200)
+    """The sign-in form. `left`: who comes here has ended a session that a provider began."""
+    out = site.oidc.sign_out_url() if left and site.oidc else None
+    return login_form(request, site, LoginView(next=local_path(next), provider_out=out), 200)
 
 
-def _login(
+def login_form(
     request: Request[Any, Any, Any], site: Site, view: LoginView, status: int
 ) -> Response[str]:
+    """The sign-in form as an answer of any status."""
     lang = lang_of(request)
-    shell = site.bare_shell(request, t("web.sign_in", lang))
+    view = replace(view, provider=site.oidc.name if site.oidc else None)
+    # Choosing a language leads back to the form, not to a provider's answer, which counts once.
+    shell = replace(site.bare_shell(request, t("web.sign_in", lang)), path="/login")
     return html(
         site.pages.page("login.html", lang, shell, view), status, {"cache-control": "no-store"}
     )
@@ -60,13 +76,13 @@ def login(request: Request[Any, Any, Any], data: Form, site: NamedDependency[Sit
             site.hasher,
             login=username,
             password=data.get("password", "")[:1000],
-            address=_address(request),
+            address=address_of(request),
             now=utc_now(),
             cookie=state["cookie"],
         )
     except (Unauthenticated, TooMany) as error:
         view = LoginView(goal, username, error.text(lang_of(request)))
-        answer = _login(request, site, view, status_of(error))
+        answer = login_form(request, site, view, status_of(error))
         if isinstance(error, TooMany):
             answer.headers["retry-after"] = str(error.retry_after_s)
         return answer
@@ -80,10 +96,11 @@ def logout(
 ) -> Redirect:
     """End the session."""
     state = request.scope["state"]
+    issuer = None
     if state["cookie"] and actor.signed_in:
-        signin.sign_out(site.db, actor, state["cookie"])
+        issuer = signin.sign_out(site.db, actor, state["cookie"])
     site.guard.forget()
-    answer = see_other("/login")
+    answer = see_other("/login?left=true" if issuer else "/login")
     answer.headers["set-cookie"] = clear_cookie(https=state["https"])
     return answer
 
@@ -104,7 +121,16 @@ def password_page(
     _own_or_signin(actor)
     lang = lang_of(request)
     shell = site.shell(request, t("web.change_password", lang))
-    return site.page(request, "password.html", shell, PasswordView())
+    told = t("identity.must_change", lang) if actor.must_change else None
+    return site.page(request, "password.html", shell, _own_account(site, actor, error=told))
+
+
+def _own_account(site: Site, actor: Actor, **more: Any) -> PasswordView:
+    if site.oidc is None or actor.must_change or actor.account_id is None:
+        return PasswordView(**more)
+    with site.db.transaction() as conn:
+        linked = tuple(link.subject for link in links.links(conn, actor.account_id))
+    return PasswordView(provider=site.oidc.name, linked=linked, **more)
 
 
 def _own_or_signin(actor: Actor) -> None:
@@ -131,7 +157,7 @@ def change_password(
         try:
             token = signin.change_password(
                 site.db, site.hasher, actor=actor, old=data.get("current", "")[:1000],
-                new=data.get("new", "")[:1000], address=_address(request), now=utc_now(),
+                new=data.get("new", "")[:1000], address=address_of(request), now=utc_now(),
             )  # fmt: skip
             site.guard.forget()
             answer = see_other("/account/password?done=password")
@@ -144,7 +170,7 @@ def change_password(
         except TooMany as refused:
             error = refused
     shell = site.shell(request, t("web.change_password", lang))
-    view = PasswordView(error=error.text(lang) if error else None, faults=faults)
+    view = _own_account(site, actor, error=error.text(lang) if error else None, faults=faults)
     response = site.page(request, "password.html", shell, view)
     response.status_code = status_of(error) if error else 422
     return response
@@ -173,6 +199,8 @@ async def live(
 
     `since` is the page's `data-heard`: what was rung while the page was on its way is not missed.
     """
+    if site.hub.deaf:
+        raise Unavailable("store.database_down", retry_after_s=1)
     asked = [topic for topic in topics.split(",")[:50] if topic]
     heard = frozenset(topic for topic in asked if site.may(actor, f"hear:{topic}"))
     return StreamResponse(

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from litestar import MediaType, Request, Response
@@ -17,6 +17,7 @@ from litestar.response import Redirect
 from dothi.identity import agencies
 from dothi.identity.guard import Guard, cookie_name, set_cookie
 from dothi.identity.model import Actor
+from dothi.identity.oidc import Provider
 from dothi.identity.passwords import Passwords
 from dothi.kernel.i18n import t
 from dothi.kernel.time import utc_now
@@ -65,6 +66,7 @@ class Site:
     """Entries of the navigation: catalogue key, address, icon, action needed (None: nobody asks)."""
     frame: Frame
     may: Callable[[Actor, str], bool]
+    oidc: Provider | None = None
     _kept: PanelCache = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +75,8 @@ class Site:
     def shell(self, request: Request[Any, Any, Any], title: str, current: str = "") -> Shell:
         """The shell around a page for who asks."""
         actor, lang = actor_of(request), lang_of(request)
+        if actor.must_change:  # nothing else opens, and nothing is told, before that
+            return replace(self.bare_shell(request, title), account=self._account(actor, lang))
         state = request.scope["state"]
         chips, latest = self.frame(actor, lang)
         flash = request.query_params.get("done")
@@ -143,10 +147,12 @@ class Site:
         template: str,
         topics: Sequence[str],
         make: Callable[[], tuple[Shell, object]],
+        *,
+        also: tuple[str, ...] = (),
     ) -> Response[Any]:
         """A whole page, rendered and packed once for who sees the same, until a topic rings.
 
-        Its handler says `packed` in its options, so that nothing packs it again.
+        `also`: what else it depends on, beside who asks and for what. Its handler says `packed` in its options, so that nothing packs it again.
         """
         actor, lang = actor_of(request), lang_of(request)
         query = request.url.query
@@ -158,7 +164,7 @@ class Site:
             found = look()
         else:
             theme = request.scope["state"]["theme"]
-            key = (who(actor), lang, theme, request.url.path, query)
+            key = (who(actor), lang, theme, request.url.path, query, also)
             found = self._kept.value(key, topics, look, kept_s=PAGE_KEPT_S)
         headers = {
             "etag": found.tag,
@@ -181,7 +187,11 @@ class Site:
 
 
 CHIP_TOPICS = ("work", "series:air_quality")
-DONE = frozenset({"undone", "decided", "moved", "password", "signed_in"})
+DONE = frozenset({
+    "undone", "decided", "moved", "password", "signed_in", "given", "arranged", "added", "saved",
+    "linked", "unlinked", "merged", "closed", "lock", "unlock", "sessions", "revoked", "shared",
+    "defined",
+})  # fmt: skip
 
 
 def html(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response[str]:
@@ -209,6 +219,7 @@ def who(actor: Actor) -> Any:
         actor.account_id,
         actor.agency_id,
         actor.agencies,
+        actor.predecessors,
         actor.roles,
         actor.actions,
     )

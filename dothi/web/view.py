@@ -120,20 +120,37 @@ class Shell:
 
 @dataclass(frozen=True)
 class LoginView:
-    """The sign-in form. `error` says why the last attempt failed; `next` is a local path."""
+    """The sign-in form. `error` says why the last attempt failed; `next` is a local path.
+
+    `provider` is the name of another way to sign in; `provider_out` where its session ends, for who
+    has just left ours.
+    """
 
     next: str = "/"
     username: str = ""
     error: str | None = None
+    provider: str | None = None
+    provider_out: str | None = None
 
 
 @dataclass(frozen=True)
 class PasswordView:
-    """The form to change one's own password."""
+    """The form to change one's own password; identities of `provider` that may sign in too."""
 
     min_length: int = 12
     error: str | None = None
     faults: dict[str, str] | None = None
+    provider: str | None = None
+    linked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OnwardView:
+    """A way to another host, which a form must not take by itself."""
+
+    text: str
+    link: str
+    url: str
 
 
 @dataclass(frozen=True)

@@ -400,6 +400,36 @@ def history(conn: Connection, item_id: int) -> tuple[HistoryLine, ...]:
     )
 
 
+# -- agencies that are merged ----------------------------------------------------------------------
+
+
+def pass_on(conn: Connection, old: int, new: int, actor: Actor, now: datetime) -> list[str]:
+    """Give an agency's open items to its successor, in the state they are in; their codes."""
+    rows = conn.execute(
+        """WITH passed AS (
+               UPDATE work_item SET owner_agency = %(new)s, version = version + 1
+               WHERE owner_agency = %(old)s AND closed_at IS NULL RETURNING id, code, state
+           ), told AS (
+               INSERT INTO work_history
+                   (work_id, at, actor, actor_name, what, from_state, to_state, note, detail)
+               SELECT id, %(now)s, %(actor)s, %(actor_name)s, 'agency_merged', state, state, '',
+                      jsonb_build_object('agency', jsonb_build_array(%(old)s, %(new)s))
+               FROM passed
+           )
+           SELECT code FROM passed ORDER BY id""",
+        {"old": old, "new": new, "now": now, "actor": actor.ref, "actor_name": actor.name},
+    )
+    return [row[0] for row in rows]
+
+
+def open_of(conn: Connection, agency_id: int) -> int:
+    """How many open items an agency has."""
+    row = conn.execute(
+        "SELECT count(*) FROM work_item WHERE owner_agency = %s AND closed_at IS NULL", (agency_id,)
+    ).fetchone()
+    return row[0] if row else 0
+
+
 # -- calendars, people -----------------------------------------------------------------------------
 
 
@@ -407,6 +437,12 @@ def calendar_definition(conn: Connection, name: str, *, hold: bool) -> str | Non
     """A calendar's definition as JSON text."""
     query = "SELECT definition::text FROM work_calendar WHERE name = %s"
     row = conn.execute(query + " FOR SHARE" if hold else query, (name,)).fetchone()
+    return row[0] if row else None
+
+
+def calendar_author(conn: Connection, name: str) -> str | None:
+    """Who last changed a calendar, as events write it."""
+    row = conn.execute("SELECT changed_by FROM work_calendar WHERE name = %s", (name,)).fetchone()
     return row[0] if row else None
 
 

@@ -5,11 +5,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.preview import Preview, serve
+
+if TYPE_CHECKING:
+    from tests.browser.product import Product
 
 AXE = Path(__file__).parents[2] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = (
@@ -70,6 +75,7 @@ class Screen:
 
 
 Open = Callable[..., Screen]
+Look = Callable[..., Screen]
 
 
 def chromium_path() -> str | None:
@@ -80,6 +86,7 @@ def chromium_path() -> str | None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium of the system (or DOTHI_CHROMIUM), drawing WebGL in software."""
+    expect.set_options(timeout=30_000)  # CI's two cores also run what the page talks to
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=chromium_path(), args=SOFTWARE_GL)
         yield chromium
@@ -149,5 +156,64 @@ def open_screen(browser: Browser, preview: Preview) -> Iterator[Open]:
         return screen
 
     yield open_screen
+    for screen in screens:
+        screen.close()
+
+
+# -- the real product ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def product() -> "Iterator[Product]":
+    """`dothi up --demo`, once its worker has computed the first figures; one for all its tests."""
+    from tests.browser.product import OUT, SERVICE, started
+
+    with started() as running:
+        with httpx.Client(base_url=running.address, timeout=30) as client:
+            running.until(
+                lambda: "badge aqi-" in client.get(f"{SERVICE}?").text, 90, "the first index"
+            )
+        OUT.mkdir(parents=True, exist_ok=True)
+        yield running
+        (OUT / "product.log").write_text("".join(running.lines), "utf-8")
+
+
+@pytest.fixture(scope="session")
+def admin(product: "Product") -> Iterator[httpx.Client]:
+    """A session of the administrator."""
+    client = product.browser_session()
+    yield client
+    client.close()
+
+
+INDICATORS = {
+    "air_means_daily", "air_means_hourly", "noise_hourly", "pm25_24h_mean", "vn_aqi_daily",
+    "vn_aqi_hourly", "vn_wqi_daily",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def computed(product: "Product", admin: httpx.Client) -> None:
+    """The worker has computed every indicator of the demonstration."""
+
+    def there() -> bool:
+        said = admin.get("/ioc/arrange").text
+        return all(f"show.i_{name}" in said for name in INDICATORS)
+
+    product.until(there, 240, "every indicator")
+
+
+@pytest.fixture
+def open_page(browser: Browser, product: "Product") -> Iterator[Look]:
+    """Opens pages; at the end none may have complained or spoken to another host."""
+    from tests.browser.product import SERVICE, look
+
+    screens: list[Screen] = []
+
+    def open_page(path: str = SERVICE, **how: object) -> Screen:
+        screens.append(look(browser, product, path, **how))  # pyright: ignore[reportArgumentType]
+        return screens[-1]
+
+    yield open_page
     for screen in screens:
         screen.close()

@@ -340,7 +340,10 @@ def load(lang: str) -> v.LoadView:
             "Vượt khoảng cho phép 0–1.000 µg/m³." if vi else "Outside the range 0–1,000 µg/m³.",
         ),
     )
-    return v.LoadView(load_rows(lang)[0], facts, findings(lang)[:4], conflicts(lang), rejected)
+    return v.LoadView(
+        load_rows(lang)[0], facts, findings(lang)[:4], conflicts(lang), rejected,
+        use_url="/loads/41/use",
+    )  # fmt: skip
 
 
 def work_item(lang: str) -> v.WorkView:

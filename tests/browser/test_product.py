@@ -5,55 +5,19 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import SIZES, Screen
-from tests.browser.product import OUT, SERVICE, Product, look, settled, started
+from tests.browser.conftest import SIZES, Look
+from tests.browser.product import OUT, SERVICE, Product, settled
 
 pytestmark = pytest.mark.slow
-Look = Callable[..., Screen]
 STATION = "SH-KK-01"
 EMBASSY = "air_hanoi_us_embassy_2018/Hanoi_PM2.5_2018_YTD.csv"
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Product]:
-    """`dothi up --demo`, once its worker has computed the first figures."""
-    with started() as running:
-        with httpx.Client(base_url=running.address, timeout=30) as client:
-            running.until(
-                lambda: "badge aqi-" in client.get(f"{SERVICE}?").text, 90, "the first index"
-            )
-        OUT.mkdir(parents=True, exist_ok=True)
-        yield running
-        (OUT / "product.log").write_text("".join(running.lines), "utf-8")
-
-
-@pytest.fixture(scope="module")
-def admin(product: Product) -> Iterator[httpx.Client]:
-    client = product.browser_session()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def open_page(browser: Browser, product: Product) -> Iterator[Look]:
-    """Opens pages; at the end none may have complained or spoken to another host."""
-    screens: list[Screen] = []
-
-    def open_page(path: str = SERVICE, **how: object) -> Screen:
-        screens.append(look(browser, product, path, **how))  # pyright: ignore[reportArgumentType]
-        return screens[-1]
-
-    yield open_page
-    for screen in screens:
-        screen.close()
 
 
 def rows(client: httpx.Client, *found: dict[str, object]) -> httpx.Response:
@@ -340,6 +304,7 @@ def test_a_figure_leads_to_the_row_of_the_file_it_came_from_and_undoing_changes_
     product.until(lambda: _figure(admin, day) != before, 60, "the corrected mean")
     changed = _figure(admin, day)
     screen = open_page(f"/loads/{second['load']}", session=admin)
+    screen.page.locator("details:has(form[action$='/undo']) summary").click()
     screen.page.locator("form[action$='/undo'] button").click()
     expect(screen.page.locator(".detail-head")).to_contain_text("Đã gỡ", timeout=60_000)
     product.until(lambda: _figure(admin, day) == before, 60, "the mean as it was")

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import html
+import re
+import secrets
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +18,14 @@ import pytest
 import yaml
 from litestar import Litestar
 
+from dothi.identity import keys, links
+from dothi.identity.accounts import create_account
+from dothi.identity.agencies import add_agency
+from dothi.identity.model import SYSTEM, Agency, Role
+from dothi.identity.passwords import Passwords
 from dothi.identity.policy import MATRIX
-from tests.contract.world import PASSWORD, SHARINGS, World
+from dothi.kernel.time import VN, utc_now
+from tests.contract.world import OTHERS, OURS, PASSWORD, SHARINGS, UNIT, World
 
 EXPECTED: dict[str, Any] = yaml.safe_load(
     Path(__file__).with_name("access.yaml").read_text("utf-8")
@@ -23,6 +33,7 @@ EXPECTED: dict[str, Any] = yaml.safe_load(
 ACTORS: list[str] = EXPECTED["actors"]
 ROUTES: dict[str, dict[str, str]] = EXPECTED["routes"]
 NOWHERE = 2_000_000_000
+CHEAP = Passwords(memory_kib=1024, passes=1)
 
 
 def handlers_of(app: Litestar) -> dict[str, Any]:
@@ -87,10 +98,15 @@ def test_a_hidden_thing_and_a_missing_one_give_the_same_answer(town: World) -> N
 
 SHOWN_AT = {
     "{name:str}": "GET /api/v1/datasets/{name:str}",
+    "{indicator:str}": "GET /api/v1/indicators/{indicator:str}",
+    "{unit:str}": "GET /api/v1/units/{unit:str}",
     "{stream_id:int}": "GET /api/v1/streams/{stream_id:int}/chart",
     "{load_id:int}": "GET /api/v1/loads/{load_id:int}",
     "{conflict_id:int}": "GET /api/v1/loads/{load_id:int}",
     "{code:str}": "GET /work/{code:str}",
+    "{agency:str}": "GET /admin/agencies/{agency:str}",
+    "{account_id:int}": "GET /admin/accounts/{account_id:int}",
+    "{prefix:str}": "GET /admin/keys/{prefix:str}",
 }
 """The address that shows a thing, or what it is part of, to who may know of it."""
 NO_THINGS = {"{panel:str}", "{row:int}", "{what:str}", "{tree:str}", "{digest:str}", "{path:path}"}
@@ -190,6 +206,8 @@ def _name(town: World, what: str) -> str:
 def _plainly(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
     address = (
         path.replace("{name:str}", _name(town, what) if "{name" in path else "")
+        .replace("{indicator:str}", "none" if what == "missing" else "vn_aqi_hourly")
+        .replace("{unit:str}", "NONE" if what == "missing" else UNIT)
         .replace("{load_id:int}", str(town.loads.get(what, NOWHERE)))
         .replace("{panel:str}", "nothing" if what == "missing" else what)
     )
@@ -211,6 +229,10 @@ def _file(town: World, client: httpx.Client, method: str, path: str, what: str) 
 
 def _thing(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
     return client.post(f"/api/v1/datasets/{_name(town, what)}/things", json={"key": ["G1"]})
+
+
+def _sql(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    return client.post(path, json={"sql": "SELECT 1 AS one"})
 
 
 def _undo(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
@@ -246,7 +268,151 @@ def _static(town: World, client: httpx.Client, method: str, path: str, what: str
     return client.get("/static/app/any/css/base.css")
 
 
+def _agency(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    """An agency; one that changes or ends is made for it, below ours or another one."""
+    if what == "missing":
+        code = "no-such-agency"
+    elif method == "GET":
+        code = OURS if what == "own" else OTHERS
+    else:
+        code = f"x{secrets.token_hex(6)}"
+        with town.house.db.transaction() as conn:
+            add_agency(conn, Agency(code, "Chi cục", "Branch", OURS), actor=SYSTEM)
+    fields = {
+        "name_vi": "Chi cục", "name_en": "Branch", "into": OTHERS, "on": "2026-01-01",
+        "ground": "Quyết định 1/QĐ-UBND",
+    }  # fmt: skip
+    sent: dict[str, Any] = {"data": fields} if method == "POST" else {}
+    return client.request(method, path.replace("{agency:str}", code), **sent)
+
+
+def _new_agency(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    code = f"x{secrets.token_hex(6)}"
+    return client.post(path, data={"code": code, "name_vi": "Chi cục", "name_en": "Branch"})
+
+
+def _account(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    number = NOWHERE
+    if what != "missing":
+        with town.house.db.transaction() as conn:
+            number = create_account(
+                conn, login=f"x{secrets.token_hex(6)}", display_name="x", agency=OURS,
+                roles=[Role.OFFICER], password=PASSWORD, hasher=CHEAP, actor=SYSTEM,
+            ).id  # fmt: skip
+    address = path.replace("{account_id:int}", str(number)).replace("{what:str}", "lock")
+    fields = {"agency": OURS, "roles.leader": "on"}
+    sent: dict[str, Any] = {"data": fields} if method == "POST" else {}
+    return client.request(method, address, **sent)
+
+
+def _links(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    """An identity of a provider is taken away from an account made for it."""
+    number, subject = NOWHERE, secrets.token_hex(8)
+    if what != "missing":
+        with town.house.db.transaction() as conn:
+            number = create_account(
+                conn, login=f"x{secrets.token_hex(6)}", display_name="x", agency=OURS,
+                roles=[Role.OFFICER], password=PASSWORD, hasher=CHEAP, actor=SYSTEM,
+            ).id  # fmt: skip
+            links.link(conn, number, "https://id.example", subject, actor=SYSTEM, now=utc_now())
+    fields = {"issuer": "https://id.example", "subject": subject, "remove": "1"}
+    return client.post(path.replace("{account_id:int}", str(number)), data=fields)
+
+
+def _new_account(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    fields = {
+        "login": f"x{secrets.token_hex(6)}", "display_name": "x", "agency": OURS,
+        "roles.officer": "on",
+    }  # fmt: skip
+    return client.post(path, data=fields)
+
+
+def _key(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    prefix = "aaaaaaaa"
+    if what != "missing":
+        agency = OURS if what == "own" else OTHERS
+        with town.house.db.transaction() as conn:
+            key, _ = keys.issue(
+                conn, name="x", agency=agency, roles=[Role.DATA], actor=SYSTEM, now=utc_now()
+            )
+        prefix = key.prefix
+    return client.request(method, path.replace("{prefix:str}", prefix))
+
+
+def _new_key(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    fields = {"name": "x", "agency": OURS, "lifetime": "30", "roles.data": "on"}
+    return client.post(path, data=fields)
+
+
+def _share(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    """A decision for a day to come, so that it changes nothing for the other lines."""
+    fields = {"level": "none", "ground": "Quyết định 1/QĐ-UBND", "valid_from": "2999-01-01"}
+    return client.post(path.replace("{name:str}", _name(town, what)), data=fields)
+
+
+def _figure(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    return client.get(path, params={"what": "figure", "key": what})
+
+
+def _explain(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    asked = {"indicator": "vn_aqi_hourly", "thing": NOWHERE, "period": "2026-01-02T03"}
+    return client.get(path, params=asked)
+
+
+def _give(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    due = utc_now().astimezone(VN) + timedelta(days=1)
+    fields = {"agency": OURS, "severity": "notice", "due": f"{due:%Y-%m-%dT%H:%M}", "note": "x"}
+    sent: dict[str, Any] = {"data": fields} if method == "POST" else {}
+    return client.request(method, path, params={"key": what}, **sent)
+
+
+def _look_at(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    name = f"level {secrets.token_hex(4)}.csv"
+    return client.post(
+        "/loads/inspect", files={"file": (name, b"time,level\n2026-01-01,1.5\n2026-01-02,2.5\n")}
+    )
+
+
+def _make_dataset(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    """As a person does it: with the form that the look at a file gave."""
+    looked = _look_at(town, client, method, path, what)
+    if looked.status_code != 200:
+        return client.post(path, data={"contract": "x"})
+    sent = dict(
+        re.findall(r'<input type="hidden" name="(mark|name)" value="([^"]*)">', looked.text)
+    )
+    (text,) = re.findall(r"<textarea[^>]*>\n([^<]*)</textarea>", looked.text)
+    return client.post(path, data=sent | {"contract": html.unescape(text)})
+
+
 ASKING: dict[str, Callable[..., Any]] = {
+    "POST /loads/inspect": _look_at,
+    "POST /loads/inspect/define": _make_dataset,
+    "POST /loads/inspect/contract.yaml": _form({"contract": "dataset: x"}),
+    "GET /agencies/{agency:str}": _agency,
+    "GET /ioc/figure": _figure,
+    "GET /ioc/download": _figure,
+    "GET /ioc/explain": _explain,
+    "GET /ioc/assign": _give,
+    "POST /ioc/assign": _give,
+    "POST /ioc/arrange": _form({"reset": "1"}),
+    "POST /api/v1/sql": _sql,
+    "POST /sql": _form({"sql": " "}),
+    "POST /sql/file": _form({"sql": " ", "format": "csv"}),
+    "POST /admin/agencies": _new_agency,
+    "GET /admin/agencies/{agency:str}": _agency,
+    "POST /admin/agencies/{agency:str}": _agency,
+    "POST /admin/agencies/{agency:str}/merge": _agency,
+    "POST /admin/agencies/{agency:str}/close": _agency,
+    "POST /admin/accounts": _new_account,
+    "GET /admin/accounts/{account_id:int}": _account,
+    "POST /admin/accounts/{account_id:int}": _account,
+    "POST /admin/accounts/{account_id:int}/{what:str}": _account,
+    "POST /admin/accounts/{account_id:int}/links": _links,
+    "POST /admin/keys": _new_key,
+    "GET /admin/keys/{prefix:str}": _key,
+    "POST /admin/keys/{prefix:str}/revoke": _key,
+    "POST /admin/datasets/{name:str}/sharing": _share,
     "POST /api/v1/datasets/{name:str}/rows": _rows,
     "POST /api/v1/datasets/{name:str}/files": _file,
     "POST /api/v1/datasets/{name:str}/things": _thing,

@@ -9,10 +9,10 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from dothi.identity import accounts, keys, sessions
 from dothi.identity.agencies import add_agency
 from dothi.identity.model import SYSTEM, Agency, Role
 from dothi.identity.passwords import Passwords
+from dothi.identity.units_import import import_files
+from dothi.indicators import scores
 from dothi.indicators import service as indicator_service
 from dothi.kernel.time import utc_now
 from dothi.lake import registry
@@ -61,6 +63,19 @@ things:
   - key: [G1]
     name: {{vi: Trạm G1, en: Gauge G1}}
 """
+UNIT, REFORM = "N", date(2025, 7, 1)
+UNITS = f"""
+code,level,name,parent,valid_from,valid_to,lon,lat
+S,province,Tỉnh Sông Bờ,,2025-07-01,,108.1,13.1
+a,commune,Xã An,,,2025-07-01,108.0,13.0
+b,commune,Thị trấn Bến,,,2025-07-01,108.1,13.0
+c,commune,Xã Cồn,,,2025-07-01,108.2,13.0
+{UNIT},commune,Phường An Bến,S,2025-07-01,,108.05,13.0
+M,commune,Xã Cồn Thượng,S,2025-07-01,,108.2,13.1
+Z,commune,Đặc khu Cồn Hạ,S,2025-07-01,,108.3,13.0
+"""
+LINKS = f"old_code,new_code\na,{UNIT}\nb,{UNIT}\nc,M\nc,Z\n"
+"""Two communes that merged, and one that was split."""
 GROUND = "ground: for tests"
 SHARINGS = {
     "own": (OURS, "{}"),
@@ -160,14 +175,22 @@ def fresh_database(server: str, template: str, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def world(database_url: str, home: Path) -> Iterator[World]:
-    """The application as `dothi web` runs it, on a free port of this machine."""
-    settings = Settings(home=home, database_url=database_url, packs=shipped_packs(), lang="en")
-    house = House.open(settings, "web", max_size=16)
-    app, hub = create_app(house)
+def world(
+    database_url: str, home: Path, more: Callable[[str], dict[str, Any]] | None = None
+) -> Iterator[World]:
+    """The application as `dothi web` runs it, on a free port of this machine.
+
+    `more`: further settings, told the address it will have.
+    """
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        settings = Settings(
+            home=home, database_url=database_url, packs=shipped_packs(), lang="en",
+            **(more(address) if more else {}),
+        )  # fmt: skip
+        house = House.open(settings, "web", max_size=16)
+        app, hub = create_app(house)
         made = World(house, app, hub, address)
         _settle(made)
         config = uvicorn.Config(
@@ -204,6 +227,7 @@ def _settle(made: World) -> None:
         accounts.first_admin(conn, PASSWORD, hasher)
         pack_install.install(conn, packs)
         indicator_service.install(conn, packs)
+        scores.install(conn, packs)
         add_agency(conn, Agency(OTHERS, "Sở Xây dựng", "Construction", "tinh"), actor=SYSTEM)
         made.agencies = dict(conn.execute("SELECT code, id FROM agency").fetchall())
         for what, (owner, sharing) in SHARINGS.items():
@@ -220,6 +244,7 @@ def _settle(made: World) -> None:
                 conn, name=name, agency=OURS, roles=[Role.DATA], actions=actions, actor=SYSTEM,
                 now=utc_now(),
             )[1]  # fmt: skip
+    import_files(made.house.db, _unit_files(made.house.settings.home), day=REFORM, actor=SYSTEM)
     for what in SHARINGS:
         form = made.fresh_file()["file"]
         path = made.house.settings.home / form[0]
@@ -228,3 +253,11 @@ def _settle(made: World) -> None:
             made.house.lake, made.house.files, made.datasets[what], path, name=form[0]
         )
         made.loads[what] = loaded.outcome.load_id
+
+
+def _unit_files(home: Path) -> list[Path]:
+    """Files of a small province, as `dothi units import` takes them."""
+    files = [home / "units.csv", home / "links.csv"]
+    for path, text in zip(files, (UNITS, LINKS), strict=True):
+        path.write_text(text.lstrip(), "utf-8")
+    return files

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dothi.identity import audit, heads
-from dothi.identity.commands import HEADS_KEY, heads_file
+from dothi.identity.heads import HEADS_KEY, heads_file
 from dothi.indicators.recompute import CURSOR, KINDS, Recomputer
 from dothi.lake import registry
 from dothi.lake.layout import layout
@@ -281,7 +281,8 @@ def caught_up(db: Database) -> bool:
 def figures(db: Database, lake: Lake) -> Iterator[str]:
     """Indicators that followed event by event equal a full recompute."""
     with db.transaction() as conn:
-        names = [row[0] for row in conn.execute("SELECT name FROM indicator WHERE active")]
+        series = "SELECT name FROM indicator WHERE active AND kind = 'indicator'"
+        names = [row[0] for row in conn.execute(series)]
     for name in names:
         before = _figures(lake, name)
         Recomputer(db, lake).compute_all(name)

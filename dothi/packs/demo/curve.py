@@ -2,7 +2,8 @@
 
 Nothing is drawn in sequence. Chance is a hash of what it is for and of the step of time, so any
 stretch can be computed alone and meets its neighbours exactly. Time is counted in steps of five
-minutes since 1970; a value carries the end of its five minutes.
+minutes since 1970; a value carries the end of its five minutes. Stations that report less often
+report some of these values. Water and noise are made up as the air is, with other numbers.
 """
 
 from __future__ import annotations
@@ -67,11 +68,12 @@ def history(
     parts: list[tuple[int, int, Steps, Floats]] = []
     clocks: dict[int, Clock] = {}
     for place, station in enumerate(spec.stations):
-        if starts[place] > last:
+        reported = _reported(spec, starts[place], last)
+        if not len(reported):
             continue
         clock = clocks.get(starts[place])
         if clock is None:
-            clock = clocks[starts[place]] = Clock(spec, np.arange(starts[place], last + 1))
+            clock = clocks[starts[place]] = Clock(spec, reported)
         for number, value in enumerate(measured(spec, station, clock)):
             there = ~np.isnan(value)
             parts.append((place, number, clock.steps[there], value[there]))
@@ -91,7 +93,10 @@ def history(
 
 def rows(spec: Spec, station: Station, first: int, last: int) -> list[dict[str, Any]]:
     """A station's values from step to step as the HTTP door takes them; none for silent steps."""
-    clock = Clock(spec, np.arange(first, last + 1))
+    reported = _reported(spec, first, last)
+    if not len(reported):
+        return []
+    clock = Clock(spec, reported)
     table = measured(spec, station, clock)
     found = []
     for column, step in enumerate(clock.steps):
@@ -104,6 +109,11 @@ def rows(spec: Spec, station: Station, first: int, last: int) -> list[dict[str, 
             at = instant(int(step)).astimezone(VN)
             found.append({"station": station.code, "time": at.isoformat(), **values})
     return found
+
+
+def _reported(spec: Spec, first: int, last: int) -> Steps:
+    """The steps from one to another with whose end a station reports."""
+    return np.arange(-(-first // spec.every) * spec.every, last + 1, spec.every)
 
 
 def step_of(at: datetime) -> int:
@@ -170,7 +180,7 @@ def measured(spec: Spec, station: Station, clock: Clock) -> Floats:
 
 
 def _air(spec: Spec, station: Station, pollutant: Pollutant, clock: Clock) -> Floats:
-    """The true concentration in µg/m³."""
+    """The true value in the contract's unit."""
     profile = spec.profiles[station.profile]
     name = pollutant.name
     steps = clock.steps

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Request:
+class Sending:
     """Rows on their way, and where each station stands once they have arrived."""
 
     body: bytes
@@ -58,8 +58,8 @@ def feed(
     """
     spec = spec or demo_spec()
     reached = dict.fromkeys((s.code for s in spec.stations), step_of(since or now()))
-    door = _Door(base_url, api_key, spec.dataset)
-    waiting: _Request | None = None
+    door = Door(base_url, api_key, spec.dataset)
+    waiting: Sending | None = None
     wait_s = tick_s
     try:
         while not stop.is_set():
@@ -76,7 +76,7 @@ def feed(
         door.close()
 
 
-def _next_request(spec: Spec, reached: dict[str, int], now: datetime) -> _Request | None:
+def _next_request(spec: Spec, reached: dict[str, int], now: datetime) -> Sending | None:
     """What has to be reported now; stations that are behind catch up side by side."""
     found: list[dict[str, Any]] = []
     arrived: dict[str, int] = {}
@@ -96,7 +96,7 @@ def _next_request(spec: Spec, reached: dict[str, int], now: datetime) -> _Reques
         return None
     found.sort(key=lambda row: row["time"])
     body = json.dumps({"rows": found}, ensure_ascii=False, separators=(",", ":")).encode()
-    return _Request(body, f"demo-{hashlib.sha256(body).hexdigest()[:40]}", arrived)
+    return Sending(body, f"demo-{hashlib.sha256(body).hexdigest()[:40]}", arrived)
 
 
 def _due(spec: Spec, place: int, now: datetime) -> int:
@@ -104,7 +104,7 @@ def _due(spec: Spec, place: int, now: datetime) -> int:
     return int((now.timestamp() - place * STEP_S / len(spec.stations)) // STEP_S)
 
 
-class _Door:
+class Door:
     """One kept connection to the HTTP door, made again when it breaks."""
 
     def __init__(self, base_url: str, api_key: str, dataset: str) -> None:
@@ -122,7 +122,7 @@ class _Door:
         self.retry_after_s = 0.0
         self._complaint = ""
 
-    def takes(self, request: _Request) -> bool:
+    def takes(self, request: Sending) -> bool:
         """Whether the request is done with: stored, or never to be stored."""
         self.retry_after_s = 0.0
         try:

@@ -17,7 +17,7 @@ from dothi.lake.model import Batch, Outcome, Quality, SeriesRows, Source, Staged
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.packs.demo.curve import History, history
-from dothi.packs.demo.spec import RHYTHM, Spec, demo_spec
+from dothi.packs.demo.spec import Spec, demo_spec
 from dothi.store.database import Connection, Database
 
 DOOR = "demo"
@@ -82,10 +82,11 @@ def _put_stations(conn: Connection, dataset: Dataset, spec: Spec) -> None:
             lat=station.lat,
             agency_id=agency_id(conn, station.agency),
             properties={
-                "rhythm": RHYTHM,
+                "rhythm": spec.rhythm,
                 "commune": station.commune,
                 "profile": station.profile,
                 "demo": True,
+                **({"area": station.area} if station.area else {}),
             },
         )
 

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from dothi.identity.model import STAFF_ROLES, Agency, Role
+from dothi.kernel.noise import AREAS
 from dothi.kernel.text import nfc
 from dothi.lake.document import Place, Reading
 from dothi.packs.load import shipped
 
 STEP_S = 300
-RHYTHM = "PT5M"
+RHYTHMS = {"PT5M": 1, "PT15M": 3, "PT1H": 12}
+"""How often stations may report, and how many steps that is."""
+FILES = ("demo.yaml", "demo_water.yaml", "demo_noise.yaml")
+"""What the demonstration measures, a file for each dataset; the first one's agencies are those of all."""
 CURVES = ("traffic", "work", "night", "sun", "breeze", "cooking")
 """Causes that follow the hour of the day."""
 SKY = ("weather", "smog", "rain", "winter")
@@ -27,6 +31,7 @@ _DOCUMENT = {
 }  # fmt: skip
 _STATION = {
     "code", "name", "at", "commune", "agency", "profile", "level", "steady", "frozen", "drift",
+    "area",
 }  # fmt: skip
 
 
@@ -42,8 +47,8 @@ class DemoAccount:
 
 @dataclass(frozen=True)
 class Pollutant:
-    """A measured quantity: its level in µg/m³ when nothing happens, and what each cause does to it,
-    as the logarithm of a factor. `spike` is the reading of a faulty instrument."""
+    """A measured quantity: its level in the contract's unit when nothing happens, and what each cause
+    does to it, as the logarithm of a factor. `spike` is the reading of a faulty instrument."""
 
     name: str
     level: float
@@ -63,7 +68,7 @@ class Profile:
 @dataclass(frozen=True)
 class Station:
     """A station. `agency` is the owner's code, `commune` the name of its commune. `steady`, `frozen`
-    and `drift` as in `demo.yaml`."""
+    and `drift` as in `demo.yaml`. `area`: the kind of area whose limits of noise hold there."""
 
     code: str
     name: dict[str, str]
@@ -76,6 +81,7 @@ class Station:
     steady: float = 0.0
     frozen: frozenset[str] = frozenset()
     drift: Mapping[str, float] | None = None
+    area: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,13 @@ class Faults:
 
 @dataclass(frozen=True)
 class Spec:
-    """A demonstration, checked. Curves hold 24 strengths, weeks seven from Monday."""
+    """A demonstration, checked. Curves hold 24 strengths, weeks seven from Monday. Stations report
+    every `every` steps."""
 
     dataset: str
     seed: int
+    rhythm: str
+    every: int
     agencies: tuple[Agency, ...]
     accounts: tuple[DemoAccount, ...]
     curves: Mapping[str, tuple[float, ...]]
@@ -104,10 +113,17 @@ class Spec:
     stations: tuple[Station, ...]
 
 
-@cache
 def demo_spec() -> Spec:
-    """The shipped demonstration."""
-    return read_spec(shipped() / "environment" / "demo.yaml")
+    """The shipped demonstration of the air, with the agencies and accounts of all."""
+    return demo_specs()[0]
+
+
+@cache
+def demo_specs() -> tuple[Spec, ...]:
+    """The shipped demonstrations: air, water, noise."""
+    folder = shipped() / "environment"
+    air = read_spec(folder / FILES[0])
+    return (air, *(read_spec(folder / name, air.agencies) for name in FILES[1:]))
 
 
 def demo_agencies() -> tuple[Agency, ...]:
@@ -120,14 +136,17 @@ def demo_accounts() -> tuple[DemoAccount, ...]:
     return demo_spec().accounts
 
 
-def read_spec(path: Path) -> Spec:
-    """Read and check a demonstration. Raises Invalid with every fault, each at line and column."""
+def read_spec(path: Path, agencies: tuple[Agency, ...] = ()) -> Spec:
+    """Read and check a demonstration whose stations may belong to `agencies` and to its own.
+
+    Raises Invalid with every fault, each at line and column.
+    """
     reading = Reading.of(path)
     reading.finish()
     doc = reading.mapping(reading.root, (), known=_DOCUMENT)
-    reading.choice(doc, (), "rhythm", (RHYTHM,))
-    agencies = _agencies(reading, doc)
-    codes = tuple(agency.code for agency in agencies)
+    rhythm = reading.choice(doc, (), "rhythm", tuple(RHYTHMS))
+    own = _agencies(reading, doc)
+    codes = tuple(agency.code for agency in (*agencies, *own))
     pollutants = _pollutants(reading, doc)
     names = {pollutant.name for pollutant in pollutants}
     profiles = {
@@ -137,7 +156,9 @@ def read_spec(path: Path) -> Spec:
     spec = Spec(
         dataset=reading.text(doc, (), "dataset", None),
         seed=int(reading.number(doc.get("seed", 0), ("seed",)) or 0),
-        agencies=agencies,
+        rhythm=rhythm,
+        every=RHYTHMS.get(rhythm, 1),
+        agencies=own,
         accounts=_accounts(reading, doc, codes),
         curves=_rows(reading, doc, "curves", 24),
         week=_rows(reading, doc, "week", 7),
@@ -155,7 +176,7 @@ def read_spec(path: Path) -> Spec:
 
 def _agencies(reading: Reading, doc: dict[str, Any]) -> tuple[Agency, ...]:
     found: list[Agency] = []
-    for i, entry in enumerate(reading.sequence(doc.get("agencies"), ("agencies",))):
+    for i, entry in enumerate(reading.sequence(doc.get("agencies", []), ("agencies",))):
         place: Place = ("agencies", i)
         entry = reading.mapping(entry, place, known={"code", "name", "parent"})
         code = reading.text(entry, place, "code", None)
@@ -173,7 +194,7 @@ def _accounts(
 ) -> tuple[DemoAccount, ...]:
     found: list[DemoAccount] = []
     roles = tuple(sorted(role.value for role in STAFF_ROLES))
-    for i, entry in enumerate(reading.sequence(doc.get("accounts"), ("accounts",))):
+    for i, entry in enumerate(reading.sequence(doc.get("accounts", []), ("accounts",))):
         place: Place = ("accounts", i)
         entry = reading.mapping(entry, place, known={"login", "name", "agency", "role"})
         login = reading.text(entry, place, "login", None)
@@ -252,6 +273,7 @@ def _stations(
                 steady=reading.number(entry.get("steady"), (*place, "steady")) or 0.0,
                 frozen=frozenset(str(name) for name in frozen),
                 drift=_numbers(reading, entry.get("drift", {}), (*place, "drift"), pollutants),
+                area=reading.choice(entry, place, "area", AREAS) if "area" in entry else None,
             )
         )
     return tuple(found)

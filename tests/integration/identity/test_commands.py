@@ -106,9 +106,9 @@ def test_the_trail_is_checked_against_the_homes_seals(
 ) -> None:
     audit.seal(city)
     assert "Not compared" in dothi("audit", "verify")
-    file = commands.heads_file(home.path)
+    file = heads.heads_file(home.path)
     with city.transaction() as conn:
-        heads.append(conn, file, home.secret(commands.HEADS_KEY).encode())
+        heads.append(conn, file, home.secret(heads.HEADS_KEY).encode())
     said = dothi("audit", "verify")
     assert "is whole" in said
     assert "Compared with 1 seals" in said

@@ -19,7 +19,7 @@ from dothi.lake.model import Quality, Span
 
 from .conftest import HOUR, NOON, Home
 
-NAMES = ("vn_aqi_hourly", "vn_aqi_daily", "pm25_24h_mean")
+NAMES = ("vn_aqi_hourly", "vn_aqi_daily", "pm25_24h_mean", "air_means_hourly", "air_means_daily")
 DAY = datetime(2026, 3, 9, tzinfo=VN).astimezone(UTC)
 HOUR_OF_NOON = Period.containing("hour", NOON - HOUR)
 

@@ -20,7 +20,7 @@ from dothi.packs.load import load_all, shipped
 
 from .conftest import HOUR, NOON, Home
 
-NAMES = ("vn_aqi_hourly", "vn_aqi_daily", "pm25_24h_mean")
+NAMES = ("vn_aqi_hourly", "vn_aqi_daily", "pm25_24h_mean", "air_means_hourly", "air_means_daily")
 START = NOON - 20 * 24 * HOUR
 HOURS = 12 * 24
 STATIONS = ("A", "B", "C", "D")

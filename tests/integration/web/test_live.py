@@ -65,3 +65,18 @@ def test_a_page_from_before_this_process_refreshes_all_it_shows(town: World) -> 
 def test_an_unreadable_place_only_opens_the_stream(town: World, since: str) -> None:
     with town.client("admin", timeout=1.0) as client:
         assert first_ring(client, since) is None
+
+
+def test_while_the_log_cannot_be_read_no_page_is_told_that_it_is_live(town: World) -> None:
+    with town.client("admin", timeout=40) as client, town.client(timeout=40) as other:
+        with client.stream("GET", "/live", params={"topics": "work"}) as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "event: hello"
+            with town.house.db.connect() as held, held.transaction():
+                held.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
+                list(lines)  # the stream ends instead of beating on
+                assert other.get("/live").status_code == 503
+        until(lambda: not town.hub.deaf)
+        with other.stream("GET", "/live") as stream:
+            assert stream.status_code == 200
+            assert next(stream.iter_lines()) == "event: hello"

@@ -44,10 +44,11 @@ def faults(folder: Path) -> list[tuple[str, str]]:
 
 def test_the_shipped_pack_reads_the_embassys_file() -> None:
     (environment,) = [p for p in load_all(shipped()) if p.name == "environment"]
-    (air,) = environment.contracts
+    assert {c.name for c in environment.contracts} == {"air_quality", "surface_water", "noise"}
+    (air,) = [c for c in environment.contracts if c.name == "air_quality"]
     assert [p.name for p in air.parameters] == ["pm25", "pm10", "o3", "no2", "so2", "co"]
     assert {p.unit for p in air.parameters} == {"µg/m³"}
-    assert [r.name for r in air.readers] == ["airnow", "own"]
+    assert [r.name for r in air.readers] == ["airnow", "own", "workbook"]
     assert air.owner == environment.owner.code
     assert {f.name for f in environment.indicators} >= {"vn_aqi_hourly", "vn_aqi_daily"}
 

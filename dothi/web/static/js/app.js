@@ -40,6 +40,7 @@ function openDialog() {
   document.getElementById('dialog-body').prepend(close)
   if (!dialog.open) dialog.showModal()
   dialog.scrollTop = 0
+  dialog.querySelector('[autofocus]')?.focus()
 }
 
 dialog.addEventListener('click', (event) => {
@@ -88,6 +89,17 @@ function toast(text) {
   clearTimeout(toast.timer)
   toast.timer = setTimeout(() => (box.textContent = ''), 6000)
 }
+
+// -- search: the key / opens it from anywhere but a field ---------------------------------------------
+
+document.addEventListener('keydown', (event) => {
+  if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || dialog.open) return
+  if (event.target.closest('input, textarea, select, [contenteditable]')) return
+  const search = document.getElementById('to-search')
+  if (!search) return
+  event.preventDefault()
+  search.click()
+})
 
 // -- theme: at once, and remembered in the cookie the server reads -----------------------------------
 

@@ -1,5 +1,6 @@
 // <dothi-map data-base data-bounds data-stations>: the province and its stations.
 //
+// data-opens is the address that a click on a unit opens, with {code} in it.
 // data-base is GeoJSON (see MapView); data-stations is the id of the list whose items carry
 // data-lon, data-lat, data-aqi, data-class, data-name, data-word and a <template> for the popup.
 // The list is the truth: when it changes, the markers follow; without WebGL it stands alone.
@@ -78,8 +79,22 @@ class StationMap extends HTMLElement {
     this.map.on('style.load', () => this.map.addImage('pin', { width: 1, height: 1, data: new Uint8Array(4) }))
     this.map.on('idle', () => (this.dataset.state = 'ready'))
     this.map.on('styledata', () => this.glow())
+    if (this.dataset.opens) this.openUnits()
     this.wheel()
     this.follow()
+  }
+
+  // A unit is opened by a click on it; the list beside the map has the same links for the keyboard.
+  openUnits() {
+    const layers = ['spot', 'land', 'names', 'names-aside']
+    const there = (event) => this.map.queryRenderedFeatures(event.point, { layers }).find((f) => f.properties.code)
+    this.map.on('click', (event) => {
+      const code = there(event)?.properties.code
+      if (code) location.assign(this.dataset.opens.replace('{code}', encodeURIComponent(code)))
+    })
+    this.map.on('mousemove', (event) => {
+      this.map.getCanvas().style.cursor = there(event) ? 'pointer' : ''
+    })
   }
 
   // Where the page scrolls the wheel is the page's: the map asks for Ctrl.
@@ -144,25 +159,32 @@ class StationMap extends HTMLElement {
       layers: [
         { id: 'outside', type: 'background', paint: { 'background-color': colour('--outside') } },
         shape('sea', 'fill', kind('sea'), { 'fill-color': colour('--water'), 'fill-opacity': 0.5 }),
-        shape('land', 'fill', kind('commune'), { 'fill-color': colour('--land') }),
+        shape('land', 'fill', kind('commune', 'chosen'), { 'fill-color': colour('--land') }),
         shape('borders', 'line', kind('commune'), { 'line-color': colour('--land-line'), 'line-width': size }),
         shape('water', 'fill', kind('water'), { 'fill-color': colour('--water') }),
         shape('river', 'line', kind('river'), { 'line-color': colour('--water'), 'line-width': ['*', size, ['coalesce', ['get', 'width'], 4]] }, round),
         shape('road', 'line', kind('road'), { 'line-color': colour('--road'), 'line-width': 1.4 * size, 'line-opacity': 0.9 }, round),
+        shape('chosen', 'fill', kind('chosen'), { 'fill-color': colour('--accent'), 'fill-opacity': 0.16 }),
+        shape('chosen-line', 'line', kind('chosen'), { 'line-color': colour('--accent'), 'line-width': 2 * size }, round),
+        shape('spot', 'circle', kind('spot'), {
+          'circle-color': ['case', ['boolean', ['get', 'chosen'], false], colour('--accent'), colour('--text-2')],
+          'circle-radius': ['case', ['boolean', ['get', 'chosen'], false], 8 * size, 3.5 * size],
+        }),
         shape('outline', 'line', kind('province'), { 'line-color': colour('--text-2'), 'line-width': 1.3 * size, 'line-opacity': 0.8 }),
         {
           id: 'glow', type: 'circle', source: 'stations',
           paint: { 'circle-color': ['get', 'colour'], 'circle-radius': 46 * size, 'circle-blur': 1, 'circle-opacity': 0.5 },
         },
-        {
-          id: 'names', type: 'symbol', source: 'base', filter: kind('place'),
+        // A name stands in its unit, or beside the dot of one without outline.
+        ...[['names', false, ['center', 'top', 'bottom', 'left', 'right']], ['names-aside', true, ['top', 'bottom', 'left', 'right']]].map(([id, aside, anchors]) => ({
+          id, type: 'symbol', source: 'base', filter: ['all', kind('place'), ['==', ['coalesce', ['get', 'aside'], false], aside]],
           layout: {
             'text-field': ['get', 'name'], 'text-font': ['Be Vietnam Pro'], 'text-size': 12 * size,
-            'text-padding': 2 * size, 'text-variable-anchor': ['center', 'top', 'bottom', 'left', 'right'],
-            'text-radial-offset': 1.8, 'symbol-sort-key': ['get', 'rank'],
+            'text-padding': 2 * size, 'text-variable-anchor': anchors,
+            'text-radial-offset': aside ? 0.8 : 1.8, 'symbol-sort-key': ['get', 'rank'],
           },
           paint: { 'text-color': colour('--text-2'), 'text-halo-color': colour('--land'), 'text-halo-width': 1.4 * size },
-        },
+        })),
         // Nothing to see: keeps the names away from the markers.
         {
           id: 'pins', type: 'symbol', source: 'stations',

@@ -1,0 +1,1 @@
+"""Administration: agencies, accounts, keys, roles, datasets, packs, the audit trail."""

@@ -1,0 +1,361 @@
+"""Agencies: the tree, one agency, making, renaming, merging and ending them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from litestar import Request, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from dothi.identity import accounts, agencies, keys
+from dothi.identity.model import Actor, Agency
+from dothi.identity.policy import Resource, decide, require
+from dothi.ioc.admin.office import (
+    BASE,
+    EMPTY,
+    Form,
+    Office,
+    Option,
+    Page,
+    Sent,
+    answered,
+    by_name,
+    day_of,
+    living,
+    refused,
+    show,
+    today,
+)
+from dothi.ioc.admin.trail import Line, lines
+from dothi.kernel.errors import Conflict, Invalid, NotFound
+from dothi.kernel.i18n import t
+from dothi.lake import sharing
+from dothi.store.database import Connection
+from dothi.web.access import lang_of
+from dothi.web.site import Site, see_other
+from dothi.web.view import Status
+from dothi.work.store import open_of
+
+URL = f"{BASE}/agencies"
+HISTORY = 30
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A line of the tree; `depth` from 0. `parent` names the one above for who cannot see depth."""
+
+    code: str
+    name: str
+    url: str
+    depth: int
+    state: Status
+    accounts: int
+    datasets: int
+    parent: str | None = None
+
+
+@dataclass(frozen=True)
+class TreeView:
+    branches: tuple[Branch, ...]
+    ended: tuple[Branch, ...]
+    parents: tuple[Option, ...]
+    may_manage: bool
+    form: Form
+
+
+@dataclass(frozen=True)
+class AgencyView:
+    """One agency. `holds` says what still belongs to it."""
+
+    agency: Agency
+    name: str
+    state: Status
+    parent: Option | None
+    successor: Option | None
+    below: tuple[Option, ...]
+    people: int
+    keys: int
+    datasets: tuple[str, ...]
+    open_work: int
+    history: tuple[Line, ...] | None
+    may_manage: bool
+    parents: tuple[Option, ...]
+    others: tuple[Option, ...]
+    form: Form
+    today: date
+
+
+@get(BASE, opt={"access": None})
+async def front() -> Any:
+    """The first part of the administration."""
+    return see_other(URL)
+
+
+@get(URL, opt={"access": "agency.read"}, sync_to_thread=True)
+def agency_list(
+    request: Request[Any, Any, Any],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    office: NamedDependency[Office],
+) -> Page:
+    """All agencies, each below the one it belongs to."""
+    return _tree(request, actor, site, office, EMPTY)
+
+
+def _tree(
+    request: Request[Any, Any, Any], actor: Actor, site: Site, office: Office, form: Form
+) -> Page:
+    require(actor, "agency.read", Resource("agency"))
+    lang = lang_of(request)
+    with office.db.transaction() as conn:
+        found = agencies.agencies(conn)
+        people = _counts(conn, "account")
+        datasets = _counts(conn, "dataset")
+        parents = living(conn, lang)
+    branches = [
+        _branch(agency, depth, people, datasets, lang) for agency, depth in _in_order(found, lang)
+    ]
+    names = {agency.code: agency.name(lang) for agency in found}
+    above = {agency.code: names.get(agency.parent or "") for agency in found}
+    branches = [replace(branch, parent=above[branch.code]) for branch in branches]
+    view = TreeView(
+        branches=tuple(b for b in branches if b.state.level == "ok"),
+        ended=tuple(b for b in branches if b.state.level != "ok"),
+        parents=parents,
+        may_manage=decide(actor, "agency.manage", Resource("agency")).allowed,
+        form=form,
+    )
+    return show(request, site, actor, "agencies.html", URL, view, title=t("admin.agencies", lang))
+
+
+@post(URL, opt={"access": "agency.manage"}, sync_to_thread=True, status_code=303)
+def agency_add(
+    request: Request[Any, Any, Any],
+    data: Sent,
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    office: NamedDependency[Office],
+) -> Any:
+    """Make an agency known."""
+    require(actor, "agency.manage", Resource("agency"))
+    code = data.get("code", "").strip()
+    made = Agency(
+        code, data.get("name_vi", ""), data.get("name_en", ""), data.get("parent") or None
+    )
+    try:
+        if data.get("from", "").strip():
+            made = replace(made, valid_from=day_of(data, "from"))
+        with office.db.transaction() as conn:
+            agencies.add_agency(conn, made, actor=actor)
+    except (Invalid, Conflict) as error:
+        form = refused("add", data, error, lang_of(request))
+        return answered(_tree(request, actor, site, office, form), error)
+    return see_other(f"{URL}/{code}?done=added")
+
+
+@get(f"{URL}/{{agency:str}}", opt={"access": "agency.read"}, sync_to_thread=True)
+def agency_page(
+    request: Request[Any, Any, Any],
+    agency: FromPath[str],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    office: NamedDependency[Office],
+) -> Page:
+    """One agency: what belongs to it, and what became of it."""
+    return _page(request, agency, actor, site, office, EMPTY)
+
+
+def _seen(conn: Connection, actor: Actor, code: str) -> Agency:
+    require(actor, "agency.read", Resource("agency", code))
+    found = agencies.find_agency(conn, code) if code.isprintable() else None
+    if found is None:
+        raise NotFound("identity.not_found")
+    return found
+
+
+def _page(
+    request: Request[Any, Any, Any], code: str, actor: Actor, site: Site, office: Office, form: Form
+) -> Page:
+    lang = lang_of(request)
+    manages = decide(actor, "agency.manage", Resource("agency")).allowed
+    with office.db.transaction() as conn:
+        found = _seen(conn, actor, code)
+        assert found.id is not None
+        every = {a.code: a for a in agencies.agencies(conn)}
+        own = agencies.branch(conn, found.id)
+        outside = [a.id for a in every.values() if a.id is not None and a.id not in own]
+        choices = living(conn, lang, outside)
+        history = lines(conn, lang, subject=f"agency:{code}", limit=HISTORY)
+        view = AgencyView(
+            agency=found,
+            name=found.name(lang),
+            state=_state(found, lang),
+            parent=_option(every.get(found.parent or ""), lang),
+            successor=_option(every.get(found.merged_into or ""), lang),
+            below=tuple(
+                Option(a.code, a.name(lang))
+                for a in by_name(every.values(), lang)
+                if a.parent == code
+            ),
+            people=sum(a.agency_id == found.id for a in accounts.accounts(conn)),
+            keys=sum(k.agency_id == found.id and k.revoked_at is None for k in keys.all_keys(conn)),
+            datasets=tuple(sharing.owned(conn, found.id)),
+            open_work=open_of(conn, found.id),
+            history=history if decide(actor, "audit.read", Resource("audit")).allowed else None,
+            may_manage=manages and found.valid_to is None,
+            parents=choices,
+            others=choices,
+            form=form,
+            today=today(),
+        )
+    return show(request, site, actor, "agency.html", URL, view, title=view.name)
+
+
+@post(
+    f"{URL}/{{agency:str}}", opt={"access": "agency.manage"}, sync_to_thread=True, status_code=303
+)
+def agency_change(
+    request: Request[Any, Any, Any],
+    agency: FromPath[str],
+    data: Sent,
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    office: NamedDependency[Office],
+) -> Any:
+    """Correct an agency's names or put it below another one."""
+    try:
+        with office.db.transaction() as conn:
+            found = _seen(conn, actor, agency)
+            changed = replace(
+                found,
+                name_vi=data.get("name_vi", ""),
+                name_en=data.get("name_en", ""),
+                parent=data.get("parent") or None,
+            )
+            agencies.change_agency(conn, changed, actor=actor)
+    except (Invalid, Conflict) as error:
+        form = refused("change", data, error, lang_of(request))
+        return answered(_page(request, agency, actor, site, office, form), error)
+    office.guard.forget()
+    return see_other(f"{URL}/{agency}?done=saved")
+
+
+@post(
+    f"{URL}/{{agency:str}}/merge",
+    opt={"access": "agency.manage"},
+    sync_to_thread=True,
+    status_code=303,
+)
+def agency_merge(
+    request: Request[Any, Any, Any],
+    agency: FromPath[str],
+    data: Sent,
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    office: NamedDependency[Office],
+) -> Any:
+    """Merge an agency into another one."""
+    try:
+        with office.db.transaction() as conn:
+            _seen(conn, actor, agency)
+            require(actor, "agency.manage", Resource("agency"))
+            agencies.merge_agency(
+                conn, agency, data.get("into", ""), on=day_of(data, "on"),
+                ground=data.get("ground", ""), actor=actor,
+            )  # fmt: skip
+    except (Invalid, Conflict) as error:
+        form = refused("merge", data, error, lang_of(request))
+        return answered(_page(request, agency, actor, site, office, form), error)
+    office.guard.forget()
+    office.bell.ring()
+    return see_other(f"{URL}/{agency}?done=merged")
+
+
+@post(
+    f"{URL}/{{agency:str}}/close",
+    opt={"access": "agency.manage"},
+    sync_to_thread=True,
+    status_code=303,
+)
+def agency_close(
+    request: Request[Any, Any, Any],
+    agency: FromPath[str],
+    data: Sent,
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    office: NamedDependency[Office],
+) -> Any:
+    """End an agency that nothing belongs to any more."""
+    try:
+        with office.db.transaction() as conn:
+            found = _seen(conn, actor, agency)
+            require(actor, "agency.manage", Resource("agency"))
+            agencies.close_agency(
+                conn, agency, on=day_of(data, "on"), ground=data.get("ground", ""), actor=actor
+            )
+            assert found.id is not None
+            datasets, work = len(sharing.owned(conn, found.id)), open_of(conn, found.id)
+            if datasets or work:
+                raise Conflict("admin.agency_holds", datasets=datasets, work=work)
+    except (Invalid, Conflict) as error:
+        form = refused("close", data, error, lang_of(request))
+        return answered(_page(request, agency, actor, site, office, form), error)
+    return see_other(f"{URL}/{agency}?done=closed")
+
+
+def _counts(conn: Connection, what: str) -> dict[int, int]:
+    rows = conn.execute(
+        "SELECT agency_id, count(*) FROM account WHERE disabled_at IS NULL GROUP BY 1"
+        if what == "account"
+        else "SELECT owner_agency, count(*) FROM dataset GROUP BY 1"
+    )
+    return dict(rows.fetchall())
+
+
+def _in_order(found: list[Agency], lang: str) -> Iterator[tuple[Agency, int]]:
+    """Every agency after the one above it, with its depth."""
+    below: defaultdict[str | None, list[Agency]] = defaultdict(list)
+    for agency in by_name(found, lang):
+        below[agency.parent].append(agency)
+
+    def walk(parent: str | None, depth: int) -> Iterator[tuple[Agency, int]]:
+        for agency in below[parent]:
+            yield agency, depth
+            yield from walk(agency.code, depth + 1)
+
+    yield from walk(None, 0)
+
+
+def _branch(
+    agency: Agency, depth: int, people: dict[int, int], datasets: dict[int, int], lang: str
+) -> Branch:
+    number = agency.id or 0
+    return Branch(
+        agency.code, agency.name(lang), f"{URL}/{agency.code}", depth, _state(agency, lang),
+        people.get(number, 0), datasets.get(number, 0),
+    )  # fmt: skip
+
+
+def _state(agency: Agency, lang: str) -> Status:
+    if agency.valid_to is None or agency.valid_to > today():
+        return Status("ok", t("admin.agency_active", lang))
+    key = "admin.agency_merged" if agency.merged_into else "admin.agency_ended"
+    return Status("unknown", t(key, lang, day=agency.valid_to))
+
+
+def _option(agency: Agency | None, lang: str) -> Option | None:
+    return Option(agency.code, agency.name(lang)) if agency else None
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        front, agency_list, agency_add, agency_page, agency_change, agency_merge, agency_close,
+    ],
+    include_in_schema=False,
+)  # fmt: skip

@@ -1,0 +1,97 @@
+"""The audit trail in words, for the pages that show parts of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dothi.identity import audit
+from dothi.identity.audit import Entry
+from dothi.kernel.i18n import catalogue, t
+from dothi.store.database import Connection
+
+LONGEST_DETAIL = 600
+
+
+@dataclass(frozen=True)
+class Line:
+    """One act. `detail` is what changed, as it is sealed."""
+
+    seq: int
+    at: datetime
+    who: str
+    what: str
+    subject: str
+    detail: str
+
+
+def lines(conn: Connection, lang: str, **wanted: Any) -> tuple[Line, ...]:
+    """Acts in words, newest first; `wanted` as for `audit.entries`."""
+    return in_words(conn, audit.entries(conn, **wanted), lang)
+
+
+def in_words(conn: Connection, entries: Iterable[Entry], lang: str) -> tuple[Line, ...]:
+    """Acts with the logins of who did them."""
+    found = list(entries)
+    logins = _logins(conn, {ref for e in found for ref in (e.actor, e.subject) if ref})
+    return tuple(
+        Line(
+            seq=e.seq,
+            at=moment_of(e.at),
+            who=_who(e.actor, logins, lang),
+            what=act_text(e.action, lang),
+            subject=logins.get(e.subject or "", e.subject or ""),
+            detail=_detail(e.detail),
+        )
+        for e in found
+    )
+
+
+def in_words_of(conn: Connection, refs: Iterable[str], lang: str) -> dict[str, str]:
+    """Who is meant by `account:7` or `key:ab12cd34`, for people."""
+    asked = set(refs)
+    logins = _logins(conn, asked)
+    return {ref: _who(ref, logins, lang) for ref in asked}
+
+
+def _logins(conn: Connection, refs: Iterable[str]) -> dict[str, str]:
+    rows = conn.execute(
+        "SELECT 'account:' || id, login FROM account WHERE 'account:' || id = ANY (%s)",
+        (sorted(refs),),
+    )
+    return dict(rows.fetchall())
+
+
+def act_text(action: str, lang: str) -> str:
+    """What was done: "Đăng nhập"; the bare name of an act that has no words."""
+    key = f"admin.act.{action}"
+    return t(key, lang) if key in catalogue() else action
+
+
+def moment_of(text: str) -> datetime:
+    """The instant of an entry or a seal, as they are sealed."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+def _who(ref: str | None, logins: dict[str, str], lang: str) -> str:
+    if ref is None:
+        return t("admin.nobody_known", lang)
+    if ref == "system":
+        return t("admin.by_system", lang)
+    if ref.startswith("key:"):
+        return t("admin.by_key", lang, prefix=ref.removeprefix("key:"))
+    return logins.get(ref, ref)
+
+
+def _detail(text: str) -> str:
+    said = json.loads(text)
+    parts = [
+        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in said.items()
+        if value not in (None, "", [], {})
+    ]
+    line = "; ".join(parts)
+    return line if len(line) <= LONGEST_DETAIL else line[:LONGEST_DETAIL] + "…"

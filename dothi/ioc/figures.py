@@ -1,0 +1,237 @@
+"""The newest figures of every indicator and the state of every station, as far as an actor may see
+them: what the overview stands on, whatever packs are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dothi.identity.model import Actor
+from dothi.identity.policy import Decision, cache_key, decide
+from dothi.identity.predicate import admits
+from dothi.indicators import service as indicators
+from dothi.indicators.service import Indicator, Latest
+from dothi.indicators.subject import instant
+from dothi.ioc.desk import ONLINE_BEATS, Desk
+from dothi.kernel.period import Period
+from dothi.lake import registry
+from dothi.lake.model import Quality
+from dothi.lake.registry import Dataset, Thing
+from dothi.web.view import Level
+
+LOW_IS_BAD = frozenset({"wqi"})
+"""Outputs of which less is worse."""
+LEVELS: Mapping[str, Level] = {"notice": "notice", "warning": "warning", "urgent": "critical"}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The newest figures of one indicator's first output, by station (or what else it is of)."""
+
+    indicator: Indicator
+    things: dict[int, Thing]
+    newest: dict[int, Latest]
+    now: datetime
+
+    @property
+    def output(self) -> str:
+        return self.indicator.definition.outputs[0].name
+
+    def fresh(self, one: Latest) -> bool:
+        """Whether a figure is as young as its definition promises."""
+        return self.now - one.period.end <= self.indicator.definition.freshness
+
+    @property
+    def low_is_bad(self) -> bool:
+        """Whether the lowest figure asks for most attention."""
+        return self.output in LOW_IS_BAD
+
+    @property
+    def top(self) -> Latest | None:
+        """The worst of the fresh figures: the highest, of some indices the lowest."""
+        fresh = [one for one in self.newest.values() if self.fresh(one)]
+        return min(fresh, key=self.rank, default=None)
+
+    def rank(self, one: Latest) -> tuple[bool, float]:
+        """Sorts figures: fresh ones first, the worst of them before the others."""
+        return not self.fresh(one), one.value if self.low_is_bad else -one.value
+
+
+def visible(desk: Desk, actor: Actor, name: str) -> Figures | None:
+    """The figures of an indicator; None where there is none of that name for this actor."""
+    indicator = desk.definitions().get(name)
+    if indicator is None:
+        return None
+    decision = decide(actor, "dataset.read", indicator.dataset.resource)
+    if not decision.allowed or indicator.definition.outputs[0].name in decision.hidden:
+        return None
+    key = ("figures", name, indicator.version, cache_key(decision))
+    return desk.cache.value(key, (f"series:{name}",), lambda: _figures(desk, indicator, decision))
+
+
+def every(desk: Desk, actor: Actor) -> list[Figures]:
+    """Those of all indicators whose figures are numbers, in the order of their packs."""
+    found = [visible(desk, actor, name) for name in desk.definitions()]
+    return [f for f in found if f and f.newest and not f.indicator.definition.outputs[0].labels]
+
+
+def _figures(desk: Desk, indicator: Indicator, decision: Decision) -> Figures:
+    now = desk.now()
+    output = indicator.definition.outputs[0].name
+    with desk.db.transaction() as conn:
+        things = {
+            number: thing
+            for number, thing in registry.things(conn, indicator.dataset).items()
+            if admits(decision.rows, {"agency_id": thing.agency_id})
+        }
+        found = indicators.latest(conn, desk.lake, indicator, now=now, outputs=[output])
+    newest = {thing: one for (thing, _), one in found.items() if thing in things}
+    return Figures(indicator, things, newest, now)
+
+
+def passed(one: Latest) -> Level:
+    """How much attention a figure asks for by the limits it is above."""
+    if not one.limits:
+        return "unknown"
+    return LEVELS[one.passed[-1].severity] if one.passed else "ok"
+
+
+def values_at(desk: Desk, dataset: Dataset, wanted: Mapping[int, datetime]) -> dict[int, float]:
+    """The valid values of streams at one instant each; those without a value are left out."""
+    if not wanted:
+        return {}
+    with desk.db.transaction() as conn:
+        edge = registry.body_until(conn, [dataset.id])[dataset.id]
+        young = {s: t for s, t in wanted.items() if edge is None or t > edge}
+        rows = conn.execute(
+            """SELECT h.stream_id, h.v FROM unnest(%s::int[], %s::timestamptz[]) w (s, t)
+               JOIN series_head h ON h.stream_id = w.s AND h.t = w.t AND h.q = %s""",
+            (list(young), list(young.values()), int(Quality.VALID)),
+        ).fetchall()
+    old = {s: t for s, t in wanted.items() if s not in young}
+    if old:
+        moments = ", ".join(str(round(t.timestamp() * 1e6)) for t in set(old.values()))
+        with desk.lake.view() as view:
+            source = view.series(
+                dataset, streams=sorted(old), start=min(old.values()), end=max(old.values())
+            )
+            found = view.execute(
+                f"""SELECT stream_id, epoch_us(t), v FROM {source}
+                    WHERE q = {int(Quality.VALID)} AND epoch_us(t) IN ({moments})"""
+            ).fetchall()
+        exact = {s: round(t.timestamp() * 1e6) for s, t in old.items()}
+        rows = [*rows, *((s, v) for s, us, v in found if exact[s] == us)]
+    return {s: v for s, v in rows if v is not None}
+
+
+def earlier(desk: Desk, figures: Figures, at: Mapping[int, datetime]) -> dict[int, float]:
+    """Figures of the periods in which the instants lie, by thing."""
+    definition = figures.indicator.definition
+    wanted, things = {}, {}
+    for thing, moment in at.items():
+        one = figures.newest[thing]
+        period = Period.containing(definition.grain, moment, one.period.zone)
+        wanted[one.stream_id] = definition.instant_of(period)
+        things[one.stream_id] = thing
+    found = values_at(desk, figures.indicator.dataset, wanted)
+    return {things[stream]: value for stream, value in found.items()}
+
+
+def curve(desk: Desk, figures: Figures, one: Latest, hours: int) -> tuple[float | None, ...]:
+    """A stream's last values for a small curve, oldest first: at most some 90, of longer spans every
+    n-th period; of days never less than 30."""
+    key = ("curve", one.stream_id, one.t, hours)
+    topic = f"series:{figures.indicator.dataset.name}"
+    return desk.cache.value(key, (topic,), lambda: _curve(desk, figures, one, hours), kept_s=600)
+
+
+def _curve(desk: Desk, figures: Figures, one: Latest, hours: int) -> tuple[float | None, ...]:
+    step = figures.indicator.definition.size
+    count = max(2, int(timedelta(hours=hours) / step))
+    if step >= timedelta(days=1):
+        count = max(count, 30)
+    every_nth = max(1, count // 90)
+    size = step * every_nth
+    times = [one.t - size * k for k in range(count // every_nth, -1, -1)]
+    with desk.db.transaction() as conn:
+        edge = registry.body_until(conn, [figures.indicator.dataset.id])[
+            figures.indicator.dataset.id
+        ]
+        rows = conn.execute(
+            "SELECT t, v FROM series_head WHERE stream_id = %s AND t >= %s AND t <= %s AND q = %s",
+            (one.stream_id, times[0], one.t, int(Quality.VALID)),
+        ).fetchall()
+    known = dict(rows)
+    if edge is not None and edge >= times[0]:
+        with desk.lake.view() as view:
+            source = view.series(
+                figures.indicator.dataset, streams=[one.stream_id], start=times[0], end=one.t
+            )
+            found = view.execute(
+                f"SELECT epoch_us(t), v FROM {source} WHERE q = {int(Quality.VALID)}"
+            ).fetchall()
+        known = {instant(us): v for us, v in found}
+    return tuple(known.get(t) for t in times)
+
+
+# -- stations -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A station of a dataset: when its newest value was measured, and whether it sends as its
+    rhythm promises."""
+
+    dataset: Dataset
+    thing: Thing
+    seen: datetime
+    patience: timedelta
+    stream_id: int
+
+    def online(self, now: datetime) -> bool:
+        return now - self.seen <= self.patience
+
+
+def signals(desk: Desk, actor: Actor) -> list[Signal]:
+    """Every station that has ever sent anything, of the datasets that are measured, not computed."""
+    computed = set(desk.definitions())
+
+    def look() -> list[Dataset]:
+        with desk.db.transaction() as conn:
+            return registry.datasets(conn)
+
+    datasets = desk.cache.value("datasets", (), look, kept_s=30)
+    out: list[Signal] = []
+    for dataset in datasets:
+        if dataset.name in computed or dataset.contract.kind != "series":
+            continue
+        decision = decide(actor, "dataset.read", dataset.resource)
+        if decision.allowed:
+            key = ("signals", dataset.name, cache_key(decision))
+            out += desk.cache.value(
+                key, (f"series:{dataset.name}",), lambda d=dataset, x=decision: _signals(desk, d, x)
+            )
+    return out
+
+
+def _signals(desk: Desk, dataset: Dataset, decision: Decision) -> list[Signal]:
+    with desk.db.transaction() as conn:
+        things = registry.things(conn, dataset)
+        rows = conn.execute(
+            """SELECT s.thing_id, max(n.t), (array_agg(s.id ORDER BY n.t DESC, s.id))[1]
+               FROM stream s JOIN series_newest n ON n.stream_id = s.id
+               WHERE s.dataset_id = %s AND NOT s.parameter = ANY (%s) GROUP BY s.thing_id""",
+            (dataset.id, sorted(decision.hidden)),
+        ).fetchall()
+    time = dataset.contract.time
+    out = []
+    for thing_id, seen, stream_id in rows:
+        thing = things[thing_id]
+        if not admits(decision.rows, {"agency_id": thing.agency_id}):
+            continue
+        own = thing.properties.get("rhythm")
+        beat = registry.duration(own) if own else (time.rhythm if time else None)
+        patience = max((beat or timedelta(hours=1)) * ONLINE_BEATS, timedelta(minutes=15))
+        out.append(Signal(dataset, thing, seen, patience, stream_id))
+    return out

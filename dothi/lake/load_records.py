@@ -1,0 +1,177 @@
+"""The jail's typed records on their way to a batch: keys made, repetitions told apart, rules held
+against every row."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dothi.kernel.errors import Invalid
+from dothi.lake import quality_records
+from dothi.lake.columns import Column
+from dothi.lake.model import (
+    MOST_CLASHES,
+    THROUGH_HEAD,
+    Batch,
+    Quality,
+    RecordRows,
+    Reject,
+    Source,
+    StagedRows,
+)
+from dothi.lake.registry import Dataset
+from dothi.lake.reshape import literal, quoted
+
+
+class StagedRecords:
+    """One file's records, in Parquet files of the jail; nothing in them is taken on trust."""
+
+    def __init__(
+        self,
+        root: duckdb.DuckDBPyConnection,
+        files: Path,
+        work: Path,
+        value: dict[str, Any],
+        dataset: Dataset,
+    ) -> None:
+        self._root = root
+        self._files = files
+        self._work = work
+        self._value = value
+        self._dataset = dataset
+        self._contract = dataset.contract
+        self._names = ", ".join(quoted(c.name) for c in self._contract.columns)
+        root.execute(f"SET temp_directory = {literal(work)}")
+
+    def batch(self, source: Source) -> Batch:
+        """Everything the file brings, ready to commit."""
+        rejects = self._rejects()
+        bad = len({r.row_no for r in rejects})
+        self._make_keyed()
+        conflicts, twice = self._find_repeated()
+        rejects += self._contradicting()
+        path = self._work / "records.parquet"
+        suspect = " OR ".join(f"({check.sql}) IS FALSE" for check in self._contract.checks)
+        self._root.execute(
+            f"""COPY (SELECT k._key, k._row_no, (CASE WHEN r.kinds > 1 THEN {Quality.CONFLICT:d}
+                    WHEN {suspect or "false"} THEN {Quality.SUSPECT:d} ELSE 0 END)::SMALLINT AS _q,
+                    {self._names}
+                FROM keyed k LEFT JOIN repeated r ON r.again = k._key
+                WHERE r.again IS NULL OR k._row_no = r.first ORDER BY k._key)
+                TO {literal(path)} (COMPRESSION lz4)"""
+        )
+        relation = f"read_parquet({literal(path)})"
+        report = quality_records.report(
+            self._root,
+            relation,
+            self._contract,
+            extra={
+                **self._value["extra"],
+                "reader": self._value["reader"],
+                "rows": self._value["rows"],
+                "rejected": bad,
+                "conflict": conflicts,
+                "twice": twice,
+            },
+        )
+        return Batch(
+            self._dataset.id, self._rows(relation), source, rejects,
+            snapshot=self._contract.snapshot, report=report,
+        )  # fmt: skip
+
+    def _rejects(self) -> list[Reject]:
+        by_name = {c.name: c for c in self._contract.columns}
+        found = self._root.execute(
+            "SELECT row_no, column_name, value, reason, limit_ "
+            f"FROM read_parquet({literal(self._files / 'rejects.parquet')}) "
+            "ORDER BY row_no, column_name"
+        ).fetchall()
+        return [Reject(n, c, v, r, _params(r, p, by_name)) for n, c, v, r, p in found]
+
+    def _make_keyed(self) -> None:
+        keys = [_key_text(column) for column in self._contract.key]
+        there = " AND ".join(f"{quoted(c.name)} IS NOT NULL" for c in self._contract.key)
+        self._root.execute(
+            f"CREATE TABLE keyed AS SELECT concat_ws(chr(31), {', '.join(keys)}) AS _key, "
+            f"row_no AS _row_no, {self._names} "
+            f"FROM read_parquet({literal(self._files / 'rows.parquet')}) WHERE {there}"
+        )
+
+    def _find_repeated(self) -> tuple[int, int]:
+        """Keys given several times with different content, and rows that repeat one equally.
+
+        Raises Invalid when so many differ that the key is not what tells these rows apart.
+        """
+        self._root.execute(
+            f"""CREATE TABLE repeated AS SELECT _key AS again, count(*) AS n,
+                    count(DISTINCT row({self._names})) AS kinds, min(_row_no) AS first
+                FROM keyed GROUP BY _key HAVING count(*) > 1"""
+        )
+        row = self._root.execute(
+            "SELECT count(*) FILTER (WHERE kinds > 1), "
+            "coalesce(sum(n - 1) FILTER (WHERE kinds = 1), 0) FROM repeated"
+        ).fetchone()
+        assert row is not None
+        if row[0] > MOST_CLASHES:
+            raise Invalid("lake.too_many_key_conflicts", most=MOST_CLASHES)
+        return row[0], int(row[1])
+
+    def _contradicting(self) -> list[Reject]:
+        """The rows that give a key again with other content than the row that is kept."""
+        found = self._root.execute(
+            """SELECT _row_no, _key, first FROM keyed JOIN repeated ON again = _key
+               WHERE kinds > 1 AND _row_no > first ORDER BY _row_no"""
+        ).fetchall()
+        column = ", ".join(c.name for c in self._contract.key)
+        return [
+            Reject(n, column, key.replace("\x1f", ", ")[:200], "lake.key_conflict", {"row": first})
+            for n, key, first in found
+        ]
+
+    def _rows(self, relation: str) -> RecordRows | StagedRows:
+        row = self._root.execute(f"SELECT count(*) FROM {relation}").fetchone()
+        count = row[0] if row else 0
+        if count > THROUGH_HEAD or self._contract.snapshot:
+            return StagedRows(relation, count, ordered=True)
+        found = self._root.execute(
+            f"SELECT _key, _row_no, _q, {self._names} FROM {relation} ORDER BY _row_no"
+        ).fetchall()
+        names = [c.name for c in self._contract.columns]
+        return RecordRows(
+            self._dataset.id,
+            [key for key, *_ in found],
+            [dict(zip(names, map(_as_json, row[3:]), strict=True)) for row in found],
+            [number for _, number, *_ in found],
+            [q for _, _, q, *_ in found],
+        )
+
+
+def _key_text(column: Column) -> str:
+    """SQL: a key column's text, as the rows that come as JSON spell it."""
+    name = quoted(column.name)
+    if column.type == "boolean":
+        return f"CASE WHEN {name} THEN 'True' ELSE 'False' END"
+    if column.type == "instant":
+        part = f"CASE WHEN epoch_us({name}) % 1000000 = 0 THEN '' ELSE strftime({name}, '.%f') END"
+        return f"strftime({name}, '%Y-%m-%dT%H:%M:%S') || {part} || '+00:00'"
+    return f"{name}::VARCHAR"
+
+
+def _params(reason: str, told: str | None, columns: dict[str, Column]) -> dict[str, Any]:
+    """What the message of a reason needs; `told` is the contract's column, or for a malformed line
+    what is wrong with it."""
+    column = columns.get(told or "")
+    if column is None:
+        return {"form": told or ""}
+    if reason == "lake.out_of_range":
+        return {"low": column.low, "high": column.high}
+    if reason == "lake.bad_choice":
+        return {"choices": ", ".join(column.choices)}
+    return {"type": column.type}
+
+
+def _as_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime | date) else value

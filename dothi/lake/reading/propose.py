@@ -1,0 +1,286 @@
+"""A contract proposed for an unknown file, for a person to judge, name and confirm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dothi.kernel import units
+from dothi.kernel.errors import Invalid
+from dothi.lake.reading.guess import Guess, slug
+from dothi.lake.reading.together import Texts, agree, completed, rhythm, telling
+
+OWNER = "co-quan"
+"""Stands where the person writes the agency's code."""
+_FILE = ("format", "member", "sheet", "layer", "path", "encoding", "font", "quote")
+_TAKEN = {"time", "value", "quality", "parameter", "stream", "usable", "load_id", "row_no", "q"}
+_TYPES = {
+    "integer": "integer", "year": "integer", "day": "integer", "number": "number",
+    "lon": "number", "lat": "number",
+}  # fmt: skip
+_MOST_WORDS = 2
+_YEAR_IN_WORDS = r"(?P<{name}>(?:19|20)[0-9][0-9])"
+_UNIT = re.compile(r"\s*(?:\(([^()]{1,15})\)|\[([^\[\]]{1,15})\]|,\s*(\S{1,12}))\s*$")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found out about a file. `values` are the texts looked at, column by column."""
+
+    title: str
+    notes: dict[str, Any]
+    guesses: list[Guess]
+    values: Sequence[Texts]
+    wide: dict[str, Any] | None
+    levels: dict[str, Any] | None
+
+    @property
+    def kinds(self) -> dict[str, list[Guess]]:
+        """The columns by what they hold."""
+        out: dict[str, list[Guess]] = {}
+        for found in self.guesses:
+            out.setdefault(found.kind, []).append(found)
+        return out
+
+    def texts(self, names: Sequence[str]) -> list[Texts]:
+        """The texts of the columns with these names."""
+        by_name = {f.name: texts for f, texts in zip(self.guesses, self.values, strict=True)}
+        return [by_name[name] for name in names if name in by_name]
+
+
+def propose(seen: Seen, owner: str | None = None) -> dict[str, Any]:
+    """The contract, ready to be written as YAML. A unit is what the header says in brackets, "1"
+    where it says none."""
+    decimal, thousands = agree(seen.guesses, seen.values)
+    title = " ".join(seen.title.replace("_", " ").split())
+    name = slug(seen.title)[:63]
+    doc: dict[str, Any] = {
+        "dataset": name,
+        "kind": "records",
+        "title": {"vi": title, "en": title},
+        "owner": owner or OWNER,
+    }
+    reader = {"name": name, **_form(seen)}
+    if decimal != ".":
+        reader["decimal"] = decimal
+    if thousands:
+        reader["thousands"] = thousands
+    if markers := list(dict.fromkeys(m for g in seen.guesses for m in g.missing))[:20]:
+        reader["missing"] = markers
+    time = _time(seen, reader)
+    if seen.levels:
+        reader["apart"] = {
+            "column": seen.levels["column"],
+            "as": "level",
+            "levels": seen.levels["levels"],
+            "otherwise": "unit",
+        }
+    key = _key(seen, time)
+    if time is not None and key is not None:
+        _series(doc, reader, seen, time, key)
+    else:
+        _records(doc, reader, seen)
+    doc["readers"] = [reader]
+    return doc
+
+
+def _form(seen: Seen) -> dict[str, Any]:
+    """How the file is opened: only what is not the rule."""
+    notes = seen.notes
+    file = {k: notes[k] for k in _FILE if notes.get(k) not in (None, "", "csv", "utf-8", '"')}
+    if notes.get("delimiter") not in (None, ","):
+        file["delimiter"] = notes["delimiter"]
+    if notes.get("header_row", 1) > 1:
+        file["header_row"] = notes["header_row"]
+    return {"file": file} if file else {}
+
+
+def _time(seen: Seen, reader: dict[str, Any]) -> dict[str, Any] | None:
+    """How the reader finds the time; None when there is none, or several could be."""
+    parts: dict[str, Any] = {}
+    if seen.wide:
+        parts = {part: part for part in ("year", "month") if part in seen.wide["into"]}
+    kinds = seen.kinds
+    for part in ("year", "month", "day"):
+        if part in kinds and part not in parts:
+            parts[part] = kinds[part][0].name
+            if kinds[part][0].wordy:
+                made = _free("year_told", {g.name for g in seen.guesses})
+                reader["extract"] = {parts[part]: _YEAR_IN_WORDS.format(name=made)}
+                parts[part] = made
+    times = kinds.get("time", [])
+    if len(times) == 1 and not seen.wide:
+        return {"column": times[0].name} | ({"format": times[0].form} if times[0].form else {})
+    if "year" in parts and ("day" not in parts or "month" in parts):
+        return parts
+    return None
+
+
+def _key(seen: Seen, time: dict[str, Any] | None) -> list[str] | None:
+    """The columns that name the things of a series; None where the rows are none."""
+    # A remark that only some rows have names nothing.
+    words = [
+        g.name for g in seen.guesses
+        if g.kind not in ("number", "integer", "geometry", "lon", "lat", "blank", "time")
+        and not g.blank and g.name not in _used(seen, time)
+    ]  # fmt: skip
+    if time is None:
+        return None
+    if seen.wide:
+        return words
+    kinds = seen.kinds
+    if not ("number" in kinds or "integer" in kinds) or "geometry" in kinds:
+        return None
+    if len(words) > _MOST_WORDS:
+        return None
+    key = completed(seen.guesses, seen.values, words, sorted(_used(seen, time)))
+    # A table of nothing but names and times measures nothing.
+    rest = [
+        g for g in seen.guesses if g.kind in ("number", "integer") and g.name not in (key or ())
+    ]
+    return key if rest else None
+
+
+def _used(seen: Seen, time: dict[str, Any] | None) -> set[str]:
+    """The columns that tell the time."""
+    if time is None:
+        return set()
+    used = {value for part, value in time.items() if part != "format"}
+    return used | {g.name for g in seen.guesses if g.kind == "year" and g.wordy}
+
+
+def _series(
+    doc: dict[str, Any], reader: dict[str, Any], seen: Seen, time: dict[str, Any], key: list[str]
+) -> None:
+    turned = set(seen.wide["names"] if seen.wide else ())
+    used = _used(seen, time)
+    names = _Names()
+    keys: dict[str, dict[str, str]] = {}
+    values: dict[str, dict[str, str]] = {}
+    parameters: dict[str, Any] = {}
+
+    def measured(name: str, column: str, said: str) -> None:
+        unit, title = unit_of(said)
+        values[name] = {"column": column}
+        parameters[name] = {"title": {"vi": title, "en": title}, "unit": unit}
+
+    for found in seen.guesses:
+        if found.name in turned or found.name in used:
+            continue
+        if found.name in key:
+            keys[names.of(found.name)] = {"column": found.name}
+        elif found.kind in ("number", "integer"):
+            measured(names.of(unit_of(found.name)[1]), found.name, found.name)
+    if seen.wide:
+        columns = seen.wide["pattern"] or seen.wide["names"]
+        reader["wide"] = {"columns": columns, "value": "value"}
+        if not seen.wide["pattern"]:
+            reader["wide"]["into"] = seen.wide["into"][0]
+        measured(names.of("figure"), "value", doc["title"]["vi"])
+        if "item" in seen.wide["into"]:
+            keys[names.of("item")] = {"column": "item"}
+    if seen.levels:
+        keys[names.of("level")] = {"column": "level"}
+    if not keys:
+        keys["place"] = {"constant": doc["dataset"]}
+    step = _step(seen, time, key)
+    doc |= {
+        "kind": "series",
+        "key": list(keys),
+        "time": {"zone": "Asia/Ho_Chi_Minh"} | ({"rhythm": step} if step else {}),
+        "parameters": parameters,
+    }
+    reader |= {"time": time, "key": keys, "values": values}
+
+
+def _step(seen: Seen, time: dict[str, Any], key: list[str]) -> str | None:
+    """The rhythm of the series."""
+    if "year" in time:
+        return "P1D" if "day" in time else "P1M" if "month" in time else "P1Y"
+    return rhythm(seen.texts([time["column"]])[0], time.get("format"), seen.texts(key))
+
+
+def _records(doc: dict[str, Any], reader: dict[str, Any], seen: Seen) -> None:
+    names = _Names({"time", "value"})
+    columns: dict[str, dict[str, Any]] = {}
+    fields: dict[str, dict[str, Any]] = {}
+    told = telling(seen.guesses, seen.values)
+    reader.pop("extract", None)
+    keys = []
+    for found in seen.guesses:
+        unit, title = unit_of(found.name) if found.kind in ("number", "integer") else ("1", "")
+        title = title or found.name
+        name = names.of(title)
+        columns[name] = {"type": _type(found), "title": {"vi": title, "en": title}}
+        if unit != "1":
+            columns[name]["unit"] = unit
+        fields[name] = {"column": found.name} | ({"format": found.form} if found.form else {})
+        if found.name in told:
+            keys.append(name)
+            columns[name]["required"] = True
+    if seen.levels:
+        name = names.of("level")
+        columns[name] = {"type": "text", "title": {"vi": "Cấp", "en": "Level"}}
+        fields[name] = {"column": "level"}
+    doc |= {"key": keys, "columns": columns}
+    reader["columns"] = fields
+
+
+def _type(found: Guess) -> str:
+    """The type of a records column."""
+    if found.kind == "time":
+        with_hours = "%H" in (found.form or "") or "%I" in (found.form or "")
+        if found.form is None:
+            with_hours = any(len(example) > 10 for example in found.examples)
+        return "instant" if with_hours else "date"
+    return "text" if found.wordy else _TYPES.get(found.kind, "text")
+
+
+def left_out(doc: dict[str, Any], columns: Sequence[str]) -> list[str]:
+    """The columns of the file that the proposed contract does not take."""
+    (reader,) = doc["readers"]
+    taken = {v for v in reader.get("time", {}).values() if isinstance(v, str)}
+    for part in ("key", "values", "columns"):
+        taken |= {entry.get("column") for entry in reader.get(part, {}).values()}
+    taken |= set(reader.get("extract", {}))
+    wide = reader.get("wide", {}).get("columns", [])
+    pattern = re.compile(wide) if isinstance(wide, str) else None
+    taken |= set() if pattern else set(wide)
+    return [c for c in columns if c not in taken and not (pattern and pattern.fullmatch(c))]
+
+
+def unit_of(header: str) -> tuple[str, str]:
+    """The unit that a header gives at its end, (m³/s), [%] or ", mm", and the header without it;
+    "1" and the whole header where it gives none that is known."""
+    found = _UNIT.search(header)
+    rest = header[: found.start()].strip() if found else ""
+    if found and rest:
+        try:
+            return units.unit(next(filter(None, found.groups())).strip()).symbol, rest
+        except Invalid:
+            pass
+    return "1", header
+
+
+def _free(name: str, taken: set[str]) -> str:
+    return name if name not in taken else _free(f"{name}_", taken)
+
+
+class _Names:
+    """Names in a contract, each only once and none that the house keeps for itself."""
+
+    def __init__(self, free: set[str] | None = None) -> None:
+        self._taken = _TAKEN - (free or set())
+
+    def of(self, header: str) -> str:
+        name, tries = slug(header), 1
+        if name in self._taken & _TAKEN:
+            name = f"{name}_measured"
+        wanted = name
+        while wanted in self._taken:
+            tries += 1
+            wanted = f"{name}_{tries}"
+        self._taken = self._taken | {wanted}
+        return wanted

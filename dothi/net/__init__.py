@@ -1,0 +1,1 @@
+"""The only door for requests that dothi sends to other machines."""

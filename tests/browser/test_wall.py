@@ -1,0 +1,69 @@
+"""The wall in a real browser: it fills a 4K screen, turns alone, says what it lost, and recovers."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import Look
+from tests.browser.product import OUT, Product
+from tests.browser.soak import MOST_GROWTH, watched
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("computed")]
+PATIENCE_S = 60
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_every_slide_fills_a_4k_screen_and_axe_finds_nothing(
+    open_page: Look, admin: httpx.Client, theme: str
+) -> None:
+    screen = open_page("/wall?seconds=3600", theme=theme, size=(3840, 2160), session=admin)
+    page = screen.page
+    buttons = page.locator(".wall-bar button:not(.wall-pause)")
+    expect(page.locator(".slide:visible")).to_have_count(1)
+    assert buttons.count() >= 5
+    for place in range(buttons.count()):
+        buttons.nth(place).click()
+        expect(buttons.nth(place)).to_have_attribute("aria-current", "true")
+        if page.locator(".slide:visible dothi-map").count():
+            screen.map_ready()
+        page.screenshot(path=OUT / f"wall-{place}-{theme}.png")
+        size = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+        assert page.evaluate(size) == [3840, 2160]
+        assert screen.axe() == []
+        assert screen.crowded() == []
+
+
+def test_keys_turn_and_pause_the_wall(open_page: Look, admin: httpx.Client) -> None:
+    page = open_page("/wall?seconds=3600", session=admin).page
+    current = page.locator(".wall-bar [aria-current]")
+    first = current.inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(current).not_to_have_text(first)
+    page.keyboard.press("ArrowLeft")
+    expect(current).to_have_text(first)
+    page.keyboard.press("Space")
+    expect(page.locator(".wall-pause")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_stranger_is_shown_no_work(open_page: Look) -> None:
+    page = open_page("/wall").page
+    expect(page.locator("#slide-overview")).to_be_visible()
+    expect(page.locator("#slide-work")).to_have_count(0)
+
+
+def test_through_a_restart_of_the_database_and_a_cut_the_wall_recovers_alone_and_does_not_grow(
+    browser: Browser, product: Product, admin: httpx.Client
+) -> None:
+    with watched(browser, product, admin, seconds=3, size=(1920, 1080)) as wall:
+        slides = wall.page.locator(".slide").count()
+        wall.turns(2 * slides, PATIENCE_S)
+        wall.weigh()
+        wall.restart_database()
+        wall.is_fresh(120)
+        wall.cut_for(50, PATIENCE_S)
+        wall.is_fresh(120)
+        wall.turns(slides, PATIENCE_S)
+        wall.weigh()
+        assert wall.growth < MOST_GROWTH, wall.heap

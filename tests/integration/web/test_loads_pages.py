@@ -1,0 +1,193 @@
+"""One load's page, what rests on a load, and agencies compared: in both languages, from real files."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dothi.indicators.recompute import Recomputer
+from dothi.ioc import load_use
+from dothi.kernel.time import VN, utc_now
+from dothi.lake import registry, rows
+from dothi.lake.contract import parse_contract
+from dothi.lake.loading import load_file
+from dothi.lake.model import Source
+from tests.contract.world import OTHERS, OURS, World
+
+CONTRACTS = Path(__file__).parents[1] / "lake" / "contracts"
+SHOWN = {
+    ("requests_sf311", "citizen_sf311/311_service_requests.csv.gz"): {
+        "vi": [
+            ("Đóng trước khi tiếp nhận", "17"), ("Không có vị trí: tọa độ (0, 0)", "4.264"),
+            ("Ô chữ có xuống dòng Ghi chú: 139", "139"),
+        ],
+        "en": [
+            ("Closed before it was opened", "17"), ("No place: coordinates (0, 0)", "4,264"),
+            ("Text cells with line breaks Notes: 139", "139"),
+        ],
+    },
+    ("climate_imhen", "hydro_vn_imhen/meteo.csv"): {
+        "vi": [
+            ("trong khoảng thời gian của từng đối tượng trên 38.328 kỳ của 67 đối tượng", "480"),
+            ("so với lưới đầy đủ trên 45.828 kỳ của 67 đối tượng", "7.980"),
+        ],
+        "en": [
+            ("within each place's own span of 38,328 periods of 67 places", "480"),
+            ("against the full grid of 45,828 periods of 67 places", "7,980"),
+        ],
+    },
+    (
+        "gso_table",
+        "indicators_vn_gso_2018/csv/Average population by province.csv",
+    ): {
+        "vi": [("province: 64, region: 6, country: 1", "71"), ("Nguồn ghi là thiếu số liệu", "180")],
+        "en": [("province: 64, region: 6, country: 1", "71"), ("Marked missing by the source", "180")],
+    },
+    ("hospitals_osm", "poi_osm_hanoi/osm_overpass_hospital_hanoi.json"): {
+        "vi": [("Không có tên", "10")],
+        "en": [("Without a name", "10")],
+    },
+}  # fmt: skip
+
+
+def text_of(page: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def loaded(town: World, contract: str, path: Path) -> int:
+    source = (CONTRACTS / f"{contract}.yaml").read_text("utf-8")
+    with town.house.db.transaction() as conn:
+        dataset = registry.register(
+            conn, parse_contract(source.replace("owner: demo", f"owner: {OURS}"))
+        )
+    return load_file(town.house.lake, town.house.files, dataset, path).outcome.load_id
+
+
+@pytest.mark.parametrize(("what", "told"), SHOWN.items(), ids=[name for name, _ in SHOWN])
+def test_what_is_odd_in_real_files_is_shown_in_words(
+    town: World, shared: Path, what: tuple[str, str], told: dict[str, list[tuple[str, str]]]
+) -> None:
+    contract, name = what
+    path = shared / "data" / name
+    if not path.exists():
+        pytest.skip(f"the real data set is missing: {path}")
+    load = loaded(town, contract, path)
+    for lang, lines in told.items():
+        with town.client("data", headers={"accept-language": lang}) as client:
+            page = client.get(f"/loads/{load}")
+        assert page.status_code == 200
+        findings = re.findall(r'<li class="finding.*?</li>', page.text, re.DOTALL)
+        seen = [text_of(f) for f in findings]
+        for words, count in lines:
+            if words.startswith("province"):
+                count = "7"
+            assert any(words in line and line.endswith(count) for line in seen), (words, seen)
+
+
+def gauge(values: dict[str, str]) -> dict[str, Any]:
+    text = "station,time,level\n" + "".join(f"G1,{at},{v}\n" for at, v in values.items())
+    return {"file": ("gauge.csv", io.BytesIO(text.encode()))}
+
+
+def test_a_load_tells_its_gaps_its_drift_and_what_undoing_it_takes_away(town: World) -> None:
+    at = utc_now().astimezone(VN).replace(minute=0, second=0, microsecond=0)
+    hours = [(at - timedelta(days=400, hours=-n)).isoformat(" ") for n in range(10)]
+    with town.client("data") as client:
+        where = "/api/v1/datasets/own_gauges/files"
+        first = client.post(where, files=gauge(dict.fromkeys(hours, "1"))).json()["load"]
+        some = {at: "3" for at in hours if at not in hours[3:7]}
+        second = client.post(where, files=gauge(some)).json()["load"]
+        page = text_of(client.get(f"/loads/{second}").text)
+        assert "Rows 10 6" in page, "drift"
+        assert "Mean: Level, Gauge G1 1.00 3.00" in page
+        assert f"{hours[2][11:16]}" in page and "Longest gaps" in page
+        use = text_of(client.get(f"/loads/{first}/use", headers={"hx-request": "true"}).text)
+        assert "Rows that still count 4" in use
+        client.post(f"/loads/{second}/undo")
+        use = text_of(client.get(f"/loads/{first}/use").text)
+        assert "Rows that still count 10" in use
+        assert "own_gauges" not in use
+        client.post(f"/loads/{first}/undo")
+
+
+def test_figures_that_would_change_are_told_before_a_load_is_taken_out(
+    town: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, air = town.house, town.datasets["air"]
+    first = datetime(2025, 2, 1, tzinfo=VN)
+    given = [
+        {"station": "DT-01", "time": (first + timedelta(hours=n)).isoformat(), "pm25": 40.0}
+        for n in range(1, 25)
+    ]
+    load = house.lake.commit(rows.batch_of(house.lake, air, given, Source("form"))).load_id
+    worker = Recomputer(house.db, house.lake)
+    while worker.advance():
+        pass
+    with town.client("admin") as client:
+        page = text_of(client.get(f"/loads/{load}/use").text)
+        assert re.search(r"2025 40(\.0)? —", page), page
+        assert "Figures that would change" in page
+        monkeypatch.setattr(load_use, "MOST_FORESEEN", 10)
+        page = text_of(client.get(f"/loads/{load}/use").text)
+        assert "more than 10 values" in page
+        assert "Figures that would change" not in page
+
+
+def test_the_list_is_narrowed_to_a_dataset_one_may_know_of(town: World) -> None:
+    with town.client("officer") as client:
+        own = client.get("/loads?dataset=own_gauges")
+        assert own.status_code == 200
+        assert f"/loads/{town.loads['own']}" in own.text
+        assert f"/loads/{town.loads['public']}" not in own.text
+        assert client.get("/loads?dataset=other_gauges").status_code == 404
+        assert client.get("/loads?dataset=nothing").status_code == 404
+
+
+def test_agencies_stand_by_what_they_brought(town: World) -> None:
+    now = utc_now().replace(minute=0, second=0, microsecond=0)
+    hours = {f"{now - timedelta(hours=n):%Y-%m-%dT%H:%M:%SZ}": str(n % 5) for n in range(24)}
+    with town.client("data") as client:
+        client.post("/api/v1/datasets/own_gauges/files", files=gauge(hours))
+    with town.client("auditor") as client:
+        told = {one["agency"]: one for one in client.get("/api/v1/agencies/quality").json()}
+        page = text_of(client.get("/loads/agencies").text)
+    with town.house.db.transaction() as conn:
+        names = dict(conn.execute("SELECT code, name_en FROM agency").fetchall())
+    ours = {d["name"]: d for d in told[names[OURS]]["datasets"]}
+    assert ours["own_gauges"]["freshness"] == 1.0
+    assert "vn_aqi_hourly" not in ours, "what is computed is nobody's delivery"
+    late = {d["name"]: d for d in told[names[OTHERS]]["datasets"]}
+    assert late["public_gauges"]["freshness"] == 0.0, "its newest value is two days old"
+    assert late["public_gauges"]["rejected"] == 2, "a time and a value of one row"
+    assert names[OTHERS] in page and names[OURS] in page
+    with town.client("officer") as client:
+        seen = client.get("/api/v1/agencies/quality").json()
+    assert "other_gauges" not in {d["name"] for one in seen for d in one["datasets"]}
+
+
+def test_a_workbook_is_for_those_who_may_load(town: World) -> None:
+    with town.client("data") as client:
+        answer = client.get("/api/v1/datasets/own_gauges/workbook.xlsx")
+        assert answer.status_code == 200
+        assert answer.content[:2] == b"PK"
+        page = client.get("/loads?dataset=own_gauges").text
+        assert "/api/v1/datasets/own_gauges/workbook.xlsx" in page
+    with town.client("officer") as client:
+        assert client.get("/api/v1/datasets/own_gauges/workbook.xlsx").status_code == 403
+        assert "workbook.xlsx" not in client.get("/loads?dataset=own_gauges").text
+
+
+def test_a_file_is_given_back_under_its_own_kind(town: World) -> None:
+    at = datetime(2024, 2, 3, tzinfo=UTC)
+    with town.client("data") as client:
+        load = client.post(
+            "/api/v1/datasets/own_gauges/files", files=gauge({at.isoformat(): "1"})
+        ).json()["load"]
+        answer = client.get(f"/api/v1/loads/{load}/file")
+    assert f'filename="load-{load}.csv"' in answer.headers["content-disposition"]
