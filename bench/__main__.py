@@ -17,7 +17,19 @@ from typing import Any
 
 from bench.measure import OUT
 
-ALL = ("commit", "load", "aqi", "score766", "page", "writers", "memory", "start", "sql", "search")
+ALL = (
+    "commit",
+    "load",
+    "aqi",
+    "score766",
+    "page",
+    "writers",
+    "memory",
+    "start",
+    "sql",
+    "search",
+    "overview",
+)
 
 
 def main(names: list[str]) -> int:

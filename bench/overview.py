@@ -2,7 +2,8 @@
 
 `python -m bench.overview [--requests 100] [--cold 20] [--screens 50] [--seconds 60]`. The page has the
 demonstration's 64 communes and 16 tiles. Beside it: what screens that are left open cost, each with a
-live stream, whose panels it fetches again when they ring. Floor: the same server's /healthz.
+live stream, whose panels it fetches again when they ring. Floors: the same server's /healthz, and
+what it uses while no screen is open.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import json
 import re
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from bench.measure import cost, cpu_s, medians, percentile, show
+from bench.measure import cost, cpu_s, in_turns, percentile, show
 from bench.product import PATIENCE_S, Client, Product, product
 
 PAGE = "/ioc"
 TILES = 16
 COLD_MS, CACHED_MS, SCREENS_SHARE = 50.0, 5.0, 0.02
 STATION = "SH-KK-01"
+RHYTHM_S = 300
 
 
 def main() -> None:
@@ -53,17 +56,16 @@ def measured(
             time.sleep(2)  # the ring is heard, the indicators are computed
             anew.append(cost(page, web).cpu_s * 1000)
         page()
-        cached = medians([cost(page, web) for _ in range(requests)]).cpu_s * 1000
-        floor = medians([cost(lambda: client.get("/healthz"), web) for _ in range(requests)])
-        share = _screens(running, signed, screens, seconds)
+        cached, floor = in_turns(page, lambda: client.get("/healthz"), requests, root=web)
+        idle, share = _shares(running, signed, screens, seconds)
         client.close()
     cold_ms = percentile(anew, 0.5)
     return {
         "name": "overview", "rows": None, "runs": requests, "figure_cold_cpu_ms": round(cold_ms, 1),
-        "figure_cached_cpu_ms": round(cached, 2), "floor_cpu_ms": round(floor.cpu_s * 1000, 2),
-        "screens": screens, "share_of_a_core": round(share, 4),
+        "figure_cached_cpu_ms": round(cached.cpu_s * 1000, 2), "floor_cpu_ms": round(floor.cpu_s * 1000, 2),
+        "screens": screens, "share_of_a_core": round(share, 4), "floor_share": round(idle, 4),
         "target": {"cold": f"{COLD_MS} ms", "cached": f"{CACHED_MS} ms", "share": SCREENS_SHARE},
-        "met": cold_ms <= COLD_MS and cached <= CACHED_MS and share <= SCREENS_SHARE,
+        "met": cold_ms <= COLD_MS and cached.cpu_s * 1000 <= CACHED_MS and share - idle <= SCREENS_SHARE,
     }  # fmt: skip
 
 
@@ -92,34 +94,44 @@ def _arrange(running: Product, client: Client, headers: dict[str, str]) -> None:
     assert len(re.findall(rb'id="tile-', _page(client, headers))) == TILES
 
 
-def _screens(running: Product, headers: dict[str, str], count: int, seconds: float) -> float:
-    """The share of a core that the web process uses while so many pages are open."""
+def _shares(
+    running: Product, headers: dict[str, str], count: int, seconds: float
+) -> tuple[float, float]:
+    """The share of a core that the web process uses with no page open, and with so many."""
+    web = running.child("web")
     text = _page(running.client(), headers).decode()
     panels = re.findall(r'data-topics="([^"]*)" hx-get="([^"]+)"', text)
     heard = re.search(r'data-heard="([^"]*)"', text)
-    over = threading.Event()
+    over, answers = threading.Event(), Counter[int]()
+    asked = headers | {"accept-encoding": "gzip"}
+    since = heard[1] if heard else ""
     screens = [
-        threading.Thread(
-            target=_screen, args=(running.port, headers, panels, heard[1] if heard else "", over)
-        )
+        threading.Thread(target=_screen, args=(running.port, asked, panels, since, over, answers))
         for _ in range(count)
     ]
     for screen in screens:
         screen.start()
-    time.sleep(5)
-    web = running.child("web")
-    began, used = time.monotonic(), cpu_s(web)
-    time.sleep(seconds)
-    share = (cpu_s(web) - used) / (time.monotonic() - began)
+    until = time.monotonic() + 2 * RHYTHM_S
+    while answers.total() < count:  # stations begin to send with the next beat of their rhythm
+        assert time.monotonic() < until, "nothing rings"
+        time.sleep(1)
+    share = _share(web, seconds)
     over.set()
     for screen in screens:
         screen.join(30)
-    return share
+    assert answers.keys() <= {200, 304}, answers
+    return _share(web, seconds), share
+
+
+def _share(process: int, seconds: float) -> float:
+    began, used = time.monotonic(), cpu_s(process)
+    time.sleep(seconds)
+    return (cpu_s(process) - used) / (time.monotonic() - began)
 
 
 def _screen(
     port: int, headers: dict[str, str], panels: list[tuple[str, str]], heard: str,
-    over: threading.Event,
+    over: threading.Event, answers: Counter[int],
 ) -> None:  # fmt: skip
     """A page left open: listens, and fetches what rings, at most once a second."""
     topics = {topic for names, _ in panels for topic in names.split()}
@@ -141,6 +153,7 @@ def _screen(
             got = client.getresponse()
             got.read()
             tags[address] = got.headers.get("etag") or ""
+            answers[got.status] += 1
         time.sleep(1)
     stream.close()
     client.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from dothi.identity.oidc import Provider
 from dothi.identity.passwords import Passwords
 from dothi.indicators import api as indicators_api
 from dothi.ioc import (
+    arrangement,
     data_pages,
     inspect_pages,
     league,
     overview_pages,
+    pack_pages,
     score_pages,
     search_pages,
     sql_pages,
@@ -40,6 +43,7 @@ from dothi.ioc import pages as ioc_pages
 from dothi.ioc.admin import pages as admin_pages
 from dothi.ioc.admin.office import Office
 from dothi.ioc.desk import Desk
+from dothi.ioc.menu import menu
 from dothi.kernel.i18n import t
 from dothi.lake import api as lake_api
 from dothi.lake import registry
@@ -82,16 +86,17 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
         province=desk.province,
         demo=settings.demo,
         cache=cache,
-        menu=ioc_pages.MENU,
+        menu=partial(menu, desk),
         frame=desk.frame,
         may=desk.may,
         oidc=_provider(settings),
+        choices=(arrangement.COOKIE,),
     )
     requests = Requests()
 
     def access(app: ASGIApp) -> ASGIApp:
         public = settings.public_url or ""
-        return Access(app, guard, hub, public_https=public.startswith("https://"))
+        return Access(app, guard, hub, site.at_hand, public_https=public.startswith("https://"))
 
     provided: dict[str, Any] = {
         "site": site,
@@ -119,6 +124,7 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
             overview_pages.router,
             units_pages.router,
             score_pages.router,
+            pack_pages.router,
             wall_pages.router,
             subject_pages.router,
             search_pages.router,

@@ -107,4 +107,6 @@ def topics_of(event: Event, datasets: dict[str, str]) -> list[str]:
         return topics
     if event.kind.startswith("work."):
         return ["work"]
+    if event.kind == "screen.arranged":
+        return [f"arranged:{event.subject}"]
     return []

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from dothi.indicators import definition as files
 from dothi.indicators import store
 from dothi.indicators.model import Definition, Threshold
-from dothi.indicators.subject import Input, Subject, instant
+from dothi.indicators.subject import Input, Subject
 from dothi.kernel.errors import NotFound
 from dothi.kernel.period import Period
 from dothi.kernel.time import local_date, zone
@@ -226,26 +226,5 @@ def _newest(
         elif edge is not None:
             search.append(stream_id)
     if search:
-        out += _newest_in_body(lake, dataset, search, until)
+        out += lake.points.newest(dataset, search, until)
     return [row for row in out if row[2] is not None]
-
-
-def _newest_in_body(
-    lake: Lake, dataset: Dataset, streams: Sequence[int], until: datetime
-) -> list[tuple[int, datetime, float, int]]:
-    start: datetime | None = until - timedelta(days=7)
-    found: list[tuple[int, datetime, float, int]] = []
-    left = set(streams)
-    with lake.view() as view:
-        while left:
-            relation = view.series(dataset, streams=sorted(left), start=start, end=until)
-            rows = view.execute(
-                f"""SELECT stream_id, epoch_us(max(t)), arg_max(v, t), arg_max(load_id, t)
-                    FROM {relation} GROUP BY stream_id"""
-            ).fetchall()
-            found += [(s, instant(us), v, load) for s, us, v, load in rows]
-            left -= {row[0] for row in rows}
-            if start is None:
-                break
-            start = None
-    return found

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from dothi.identity.model import Actor
 from dothi.store.database import Database
+from dothi.store.events import emit
 
 COOKIE = "tiles"
 LONGEST = 200
@@ -55,6 +56,11 @@ def kept(db: Database, actor: Actor, cookie: str | None) -> Arrangement:
     return Arrangement.read((cookie or "").split("."))
 
 
+def topics(actor: Actor) -> tuple[str, ...]:
+    """What rings when this person's tiles are arranged anew."""
+    return (f"arranged:{actor.account_id}",)
+
+
 def keep(db: Database, actor: Actor, arrangement: Arrangement) -> str | None:
     """Store it with the account; for who has none the value of the cookie that keeps it."""
     if actor.kind == "person" and actor.account_id is not None:
@@ -65,5 +71,6 @@ def keep(db: Database, actor: Actor, arrangement: Arrangement) -> str | None:
                    SET tiles = excluded.tiles, changed_at = clock_timestamp()""",
                 (actor.account_id, Jsonb(arrangement.words)),
             )
+            emit(conn, "screen.arranged", subject=str(actor.account_id))
         return None
     return ".".join(arrangement.words)

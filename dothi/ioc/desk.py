@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 from dothi.identity.model import Actor
@@ -17,12 +17,14 @@ from dothi.identity.predicate import admits
 from dothi.indicators import service as indicators
 from dothi.indicators.service import Indicator, Latest
 from dothi.ioc.admin.office import administers
-from dothi.kernel.errors import NotFound
+from dothi.kernel.errors import Invalid, NotFound
 from dothi.kernel.i18n import t
 from dothi.kernel.time import utc_now
 from dothi.lake import loads, registry
 from dothi.lake.registry import Dataset, Stream, Thing
 from dothi.lake.service import Lake
+from dothi.packs.load import load
+from dothi.packs.model import Pack
 from dothi.packs.province import province, province_bounds
 from dothi.store.database import Database
 from dothi.store.events import Doorbell
@@ -102,10 +104,16 @@ class Desk:
         """Whether demonstration data is shown."""
         return self._settings.demo
 
-    @property
-    def packs(self) -> Path:
-        """The folder of the packs."""
-        return self._settings.packs
+    @cached_property
+    def packs(self) -> dict[str, Pack]:
+        """The packs by name, as they were when they were first asked for; one with faults is left out."""
+        found: dict[str, Pack] = {}
+        for place in sorted(path.parent for path in self._settings.packs.glob("[!.]*/pack.yaml")):
+            try:
+                found[place.name] = load(place)
+            except Invalid:
+                continue  # the page of packs says what is wrong
+        return found
 
     def ring(self) -> None:
         """Say that something was committed."""
@@ -124,6 +132,15 @@ class Desk:
                 return {one.dataset.name: one for one in indicators.indicators(conn)}
 
         return self.cache.value(("definitions",), (), look, kept_s=30)
+
+    def datasets(self) -> list[Dataset]:
+        """All datasets by name; kept for a while. The caller asks the policy."""
+
+        def look() -> list[Dataset]:
+            with self.db.transaction() as conn:
+                return registry.datasets(conn)
+
+        return self.cache.value("datasets", (), look, kept_s=30)
 
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north of the map."""
@@ -202,15 +219,9 @@ class Desk:
 
     def sees_loads(self, actor: Actor) -> bool:
         """Whether the list of loads is for them."""
-        if not actor.signed_in:
-            return False
-
-        def look() -> list[Dataset]:
-            with self.db.transaction() as conn:
-                return registry.datasets(conn)
-
-        datasets = self.cache.value("datasets", (), look, kept_s=30)
-        return any(decide(actor, "load.read", loads.resource(d, 0)).allowed for d in datasets)
+        return actor.signed_in and any(
+            decide(actor, "load.read", loads.resource(d, 0)).allowed for d in self.datasets()
+        )
 
     def frame(self, actor: Actor, lang: str) -> tuple[tuple[w.Chip, ...], tuple[w.Latest, ...]]:
         """The header's chips and the footer's lines."""

@@ -172,9 +172,7 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
             explain_url=overview.explain_url(figs, one),
         )
     compare = _compare(desk, figs, one, lang, span)
-    before = figures.earlier(
-        desk, figs, {k: span.before(x.period.start) for k, x in figs.newest.items()}
-    )
+    before = figures.before(desk, figs, span)
     ranked = sorted(figs.newest.values(), key=figs.rank)
     others = Sheet(
         t("overview.others", lang),

@@ -12,11 +12,10 @@ from dothi.identity.policy import Decision, cache_key, decide
 from dothi.identity.predicate import admits
 from dothi.indicators import service as indicators
 from dothi.indicators.service import Indicator, Latest
-from dothi.indicators.subject import instant
 from dothi.ioc.desk import ONLINE_BEATS, Desk
+from dothi.ioc.span import Span
 from dothi.kernel.period import Period
 from dothi.lake import registry
-from dothi.lake.model import Quality
 from dothi.lake.registry import Dataset, Thing
 from dothi.web.view import Level
 
@@ -101,41 +100,27 @@ def values_at(desk: Desk, dataset: Dataset, wanted: Mapping[int, datetime]) -> d
     """The valid values of streams at one instant each; those without a value are left out."""
     if not wanted:
         return {}
-    with desk.db.transaction() as conn:
-        edge = registry.body_until(conn, [dataset.id])[dataset.id]
-        young = {s: t for s, t in wanted.items() if edge is None or t > edge}
-        rows = conn.execute(
-            """SELECT h.stream_id, h.v FROM unnest(%s::int[], %s::timestamptz[]) w (s, t)
-               JOIN series_head h ON h.stream_id = w.s AND h.t = w.t AND h.q = %s""",
-            (list(young), list(young.values()), int(Quality.VALID)),
-        ).fetchall()
-    old = {s: t for s, t in wanted.items() if s not in young}
-    if old:
-        moments = ", ".join(str(round(t.timestamp() * 1e6)) for t in set(old.values()))
-        with desk.lake.view() as view:
-            source = view.series(
-                dataset, streams=sorted(old), start=min(old.values()), end=max(old.values())
-            )
-            found = view.execute(
-                f"""SELECT stream_id, epoch_us(t), v FROM {source}
-                    WHERE q = {int(Quality.VALID)} AND epoch_us(t) IN ({moments})"""
-            ).fetchall()
-        exact = {s: round(t.timestamp() * 1e6) for s, t in old.items()}
-        rows = [*rows, *((s, v) for s, us, v in found if exact[s] == us)]
-    return {s: v for s, v in rows if v is not None}
+    found = desk.lake.points.at(dataset, wanted.keys(), wanted.values())
+    return {s: found[s, t] for s, t in wanted.items() if (s, t) in found}
 
 
-def earlier(desk: Desk, figures: Figures, at: Mapping[int, datetime]) -> dict[int, float]:
-    """Figures of the periods in which the instants lie, by thing."""
-    definition = figures.indicator.definition
-    wanted, things = {}, {}
-    for thing, moment in at.items():
-        one = figures.newest[thing]
-        period = Period.containing(definition.grain, moment, one.period.zone)
-        wanted[one.stream_id] = definition.instant_of(period)
-        things[one.stream_id] = thing
-    found = values_at(desk, figures.indicator.dataset, wanted)
-    return {things[stream]: value for stream, value in found.items()}
+def before(desk: Desk, figures: Figures, span: Span) -> dict[int, float]:
+    """With what the newest figures are compared: those of the periods a span earlier, by thing."""
+
+    def look() -> dict[int, float]:
+        definition = figures.indicator.definition
+        wanted, things = {}, {}
+        for thing, one in figures.newest.items():
+            moment = span.before(one.period.start)
+            period = Period.containing(definition.grain, moment, one.period.zone)
+            wanted[one.stream_id] = definition.instant_of(period)
+            things[one.stream_id] = thing
+        found = values_at(desk, figures.indicator.dataset, wanted)
+        return {things[stream]: value for stream, value in found.items()}
+
+    name = figures.indicator.dataset.name
+    key = ("before", name, span.name, figures.now, tuple(figures.newest))
+    return desk.cache.value(key, (f"series:{name}",), look)
 
 
 def curve(desk: Desk, figures: Figures, one: Latest, hours: int) -> tuple[float | None, ...]:
@@ -154,25 +139,8 @@ def _curve(desk: Desk, figures: Figures, one: Latest, hours: int) -> tuple[float
     every_nth = max(1, count // 90)
     size = step * every_nth
     times = [one.t - size * k for k in range(count // every_nth, -1, -1)]
-    with desk.db.transaction() as conn:
-        edge = registry.body_until(conn, [figures.indicator.dataset.id])[
-            figures.indicator.dataset.id
-        ]
-        rows = conn.execute(
-            "SELECT t, v FROM series_head WHERE stream_id = %s AND t >= %s AND t <= %s AND q = %s",
-            (one.stream_id, times[0], one.t, int(Quality.VALID)),
-        ).fetchall()
-    known = dict(rows)
-    if edge is not None and edge >= times[0]:
-        with desk.lake.view() as view:
-            source = view.series(
-                figures.indicator.dataset, streams=[one.stream_id], start=times[0], end=one.t
-            )
-            found = view.execute(
-                f"SELECT epoch_us(t), v FROM {source} WHERE q = {int(Quality.VALID)}"
-            ).fetchall()
-        known = {instant(us): v for us, v in found}
-    return tuple(known.get(t) for t in times)
+    found = desk.lake.points.at(figures.indicator.dataset, [one.stream_id], times)
+    return tuple(found.get((one.stream_id, t)) for t in times)
 
 
 # -- stations -------------------------------------------------------------------------------------
@@ -196,14 +164,8 @@ class Signal:
 def signals(desk: Desk, actor: Actor) -> list[Signal]:
     """Every station that has ever sent anything, of the datasets that are measured, not computed."""
     computed = set(desk.definitions())
-
-    def look() -> list[Dataset]:
-        with desk.db.transaction() as conn:
-            return registry.datasets(conn)
-
-    datasets = desk.cache.value("datasets", (), look, kept_s=30)
     out: list[Signal] = []
-    for dataset in datasets:
+    for dataset in desk.datasets():
         if dataset.name in computed or dataset.contract.kind != "series":
             continue
         decision = decide(actor, "dataset.read", dataset.resource)

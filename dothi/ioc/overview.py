@@ -14,6 +14,7 @@ from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
 from dothi.ioc.arrangement import Arrangement
 from dothi.ioc.desk import AIR, HOURLY, PM25_DAY, Desk
+from dothi.ioc.desk import TOPICS as AIR_TOPICS
 from dothi.ioc.explain_view import WATER
 from dothi.ioc.figures import Figures, Signal
 from dothi.ioc.span import NAMES, Span
@@ -23,8 +24,10 @@ from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import date, number, t
 from dothi.kernel.time import VN
 from dothi.lake.api import visible_stream
+from dothi.web.site import who
 from dothi.web.view import Level, Status
 from dothi.work import inbox
+from dothi.work.inbox import Filters
 
 BASE = "/ioc"
 MOST_OF_A_PACK = 3
@@ -39,17 +42,34 @@ MOST_MOVED = 8
 MOST_WORK = 7
 
 
-def url(path: str = "", /, **query: object) -> str:
-    """An address below the overview; parameters that are empty are left out."""
+def url(path: str = "", /, base: str = BASE, **query: object) -> str:
+    """An address below the overview, or another page with panels of its own; parameters that are
+    empty are left out."""
     said = urlencode({k: v for k, v in query.items() if v not in ("", None)})
-    return f"{BASE}{'/' + path if path else ''}{'?' + said if said else ''}"
+    return f"{base}{'/' + path if path else ''}{'?' + said if said else ''}"
 
 
 def topics(desk: Desk, actor: Actor) -> tuple[str, ...]:
     """What may change the overview of this person."""
-    names = {s.dataset.name for s in figures.signals(desk, actor)}
-    names |= {f.indicator.dataset.name for f in figures.every(desk, actor)}
-    return (*(f"series:{name}" for name in sorted(names)), "work", "loads")
+    return (*_measured(desk, actor), *_computed(desk, actor), "work", "loads")
+
+
+def _measured(desk: Desk, actor: Actor) -> tuple[str, ...]:
+    """The topics of what stations send."""
+    return _topics(s.dataset.name for s in figures.signals(desk, actor))
+
+
+def _computed(desk: Desk, actor: Actor) -> tuple[str, ...]:
+    """The topics of the indicators."""
+
+    def look() -> tuple[str, ...]:
+        return _topics(f.indicator.dataset.name for f in figures.every(desk, actor))
+
+    return desk.cache.value(("computed", who(actor)), (), look, kept_s=5)
+
+
+def _topics(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"series:{name}" for name in sorted(set(names)))
 
 
 def clock(at: datetime) -> str:
@@ -66,9 +86,11 @@ def moment(figs: Figures, one: figures.Latest, lang: str) -> str:
     return said if today else f"{said}, {date(one.period.start.astimezone(VN), lang)}"
 
 
-def spans(span: Span, lang: str) -> tuple[v.Choice, ...]:
-    """The choice of the time range."""
-    return tuple(v.Choice(t(f"overview.span_{n}", lang), url(r=n), n == span.name) for n in NAMES)
+def spans(span: Span, lang: str, base: str = BASE) -> tuple[v.Choice, ...]:
+    """The choice of the time range of a page."""
+    return tuple(
+        v.Choice(t(f"overview.span_{n}", lang), url(base=base, r=n), n == span.name) for n in NAMES
+    )
 
 
 # -- tiles ----------------------------------------------------------------------------------------
@@ -187,8 +209,7 @@ def indicator_card(desk: Desk, figs: Figures, lang: str, span: Span) -> o.Card:
             stale=True,
         )  # fmt: skip
     place = figs.things[top.thing_id].title(lang)
-    before = figures.earlier(desk, figs, {top.thing_id: span.before(top.period.start)})
-    was = before.get(top.thing_id)
+    was = figures.before(desk, figs, span).get(top.thing_id)
     unit = "" if output.unit == "1" else output.unit
     worst = t("overview.lowest" if figs.low_is_bad else "overview.highest", lang)
     about = f"{worst} · {place}" if len(figs.newest) > 1 else place
@@ -409,8 +430,9 @@ def stations(desk: Desk, actor: Actor, lang: str, span: Span) -> v.StationsView:
             )
         )  # fmt: skip
     listed.sort(key=lambda s: (s.online, -(s.aqi or -1), s.name))
+    indexed_by = [topic for topic in _computed(desk, actor) if topic in AIR_TOPICS]
     return v.StationsView(
-        url("stations", r=span.name), topics(desk, actor), tuple(listed),
+        url("stations", r=span.name), (*_measured(desk, actor), *indexed_by), tuple(listed),
         sum(s.online for s in listed),
     )  # fmt: skip
 
@@ -430,8 +452,11 @@ def ground(desk: Desk, stations_: v.StationsView, lang: str) -> v.MapView:
 # -- chart ----------------------------------------------------------------------------------------
 
 
-def chart(desk: Desk, actor: Actor, lang: str, span: Span, stream_id: int | None) -> v.ChartView:
-    """The chart of one stream; without one, of the figure that asks for most attention."""
+def chart(
+    desk: Desk, actor: Actor, lang: str, span: Span, stream_id: int | None, base: str = BASE
+) -> v.ChartView:
+    """The chart of one stream, on the page at `base`; without one, of the figure that asks for most
+    attention."""
     every = figures.every(desk, actor)
     tops = [(f, f.top) for f in every if f.top]
     if stream_id is None and tops:
@@ -450,7 +475,7 @@ def chart(desk: Desk, actor: Actor, lang: str, span: Span, stream_id: int | None
     )
     named = spec.title[lang]
     return v.ChartView(
-        url=url("chart", stream=stream_id, r=span.name),
+        url=url("chart", base, stream=stream_id, r=span.name),
         topics=(f"series:{dataset.name}",),
         title=t("ioc.chart_of", lang, what=named, place=thing.title(lang)),
         subtitle="" if dataset.contract.title[lang] == named else dataset.contract.title[lang],
@@ -459,12 +484,12 @@ def chart(desk: Desk, actor: Actor, lang: str, span: Span, stream_id: int | None
         quantities=tuple(
             v.Choice(
                 f.indicator.definition.outputs[0].title[lang],
-                url("chart", stream=one.stream_id, r=span.name),
+                url("chart", base, stream=one.stream_id, r=span.name),
                 one.stream_id == stream_id,
             )
             for f, one in _of_thing(every, thing.id)
         ),
-        stations=_elsewhere(latest[0], stream_id, span, lang) if latest else (),
+        stations=_elsewhere(latest[0], stream_id, span, lang, base) if latest else (),
         span="30d" if latest and _daily(latest[0]) and span.chart in ("24h", "7d") else span.chart,
         explain_url=explain_url(*latest) if latest else None,
     )
@@ -478,10 +503,14 @@ def _of_thing(every: Iterable[Figures], thing: int) -> list[tuple[Figures, figur
     return [(f, f.newest[thing]) for f in every if thing in f.newest][:4]
 
 
-def _elsewhere(figs: Figures, stream_id: int, span: Span, lang: str) -> tuple[v.Choice, ...]:
+def _elsewhere(
+    figs: Figures, stream_id: int, span: Span, lang: str, base: str
+) -> tuple[v.Choice, ...]:
     named = [(figs.things[one.thing_id].title(lang), one) for one in figs.newest.values()]
     return tuple(
-        v.Choice(name, url("chart", stream=one.stream_id, r=span.name), one.stream_id == stream_id)
+        v.Choice(
+            name, url("chart", base, stream=one.stream_id, r=span.name), one.stream_id == stream_id
+        )
         for name, one in sorted(named, key=lambda pair: pair[0])
     )
 
@@ -491,53 +520,44 @@ def _elsewhere(figs: Figures, stream_id: int, span: Span, lang: str) -> tuple[v.
 
 def moved(desk: Desk, actor: Actor, lang: str, span: Span) -> o.MovedView:
     """The figures that changed most against the time before, by their share of what they were."""
-    rows = []
+    found: list[tuple[float, float, Figures, figures.Latest]] = []
     for figs in figures.every(desk, actor):
-        fresh = {k: one for k, one in figs.newest.items() if figs.fresh(one)}
-        rows += _moves(desk, figs, fresh, span, lang)
-    rows.sort(key=lambda pair: -abs(pair[0]))
+        for thing, was in figures.before(desk, figs, span).items():
+            one = figs.newest[thing]
+            if was and one.value != was and figs.fresh(one):
+                found.append(((one.value - was) / abs(was), was, figs, one))
+    found.sort(key=lambda row: -abs(row[0]))
     return o.MovedView(
-        url("moved", r=span.name), topics(desk, actor), versus(span, lang),
-        tuple(row for _, row in rows[:MOST_MOVED]), url("download", what="moved", r=span.name),
+        url("moved", r=span.name), _computed(desk, actor), versus(span, lang),
+        tuple(_moved_row(*row, lang, span) for row in found[:MOST_MOVED]),
+        url("download", what="moved", r=span.name),
     )  # fmt: skip
 
 
-def _moves(
-    desk: Desk, figs: Figures, fresh: dict[int, figures.Latest], span: Span, lang: str
-) -> list[tuple[float, o.MovedRow]]:
+def _moved_row(
+    share: float, was: float, figs: Figures, one: figures.Latest, lang: str, span: Span
+) -> o.MovedRow:
     output = figs.indicator.definition.outputs[0]
-    known = figures.earlier(
-        desk, figs, {k: span.before(one.period.start) for k, one in fresh.items()}
+    return o.MovedRow(
+        title=output.title[lang],
+        place=figs.things[one.thing_id].title(lang),
+        was=number(was, lang, output.decimals),
+        now=number(one.value, lang, output.decimals),
+        share=number(abs(share) * 100, lang, 0),
+        up=share > 0,
+        level=status_of(one, lang).level,
+        url=url("figure", key=key_of(figs), thing=one.thing_id, r=span.name),
     )
-    out = []
-    for thing, was in known.items():
-        one = fresh[thing]
-        if not was or one.value == was:
-            continue
-        share = (one.value - was) / abs(was)
-        out.append(
-            (
-                share,
-                o.MovedRow(
-                    title=output.title[lang],
-                    place=figs.things[thing].title(lang),
-                    was=number(was, lang, output.decimals),
-                    now=number(one.value, lang, output.decimals),
-                    share=number(abs(share) * 100, lang, 0),
-                    up=share > 0,
-                    level=status_of(one, lang).level,
-                    url=url("figure", key=key_of(figs), thing=thing, r=span.name),
-                ),
-            )
-        )
-    return out
 
 
 # -- data, agencies, work ---------------------------------------------------------------------------
 
 
-def data(desk: Desk, actor: Actor, lang: str, span: Span) -> o.DataView:
-    """What came into each dataset in the span, and what of it waits for a person."""
+def data(
+    desk: Desk, actor: Actor, lang: str, span: Span, only: frozenset[str] | None = None
+) -> o.DataView:
+    """What came into each dataset in the span, and what of it waits for a person. `only`: of these
+    datasets."""
     signals = figures.signals(desk, actor)
     newest: dict[int, datetime] = {}
     for s in signals:
@@ -550,6 +570,8 @@ def data(desk: Desk, actor: Actor, lang: str, span: Span) -> o.DataView:
         datasets = tuple({s.dataset.id: s.dataset for s in signals}.values())
     rows = []
     for dataset in datasets:
+        if only is not None and dataset.name not in only:
+            continue
         came = found.now.get(dataset.id, counts.Brought()) if found else None
         seen = newest.get(dataset.id) or (came.newest if came else None)
         waiting = found.conflicts.get(dataset.id, 0) if found else 0
@@ -569,7 +591,7 @@ def data(desk: Desk, actor: Actor, lang: str, span: Span) -> o.DataView:
             )
         )
     return o.DataView(
-        url("data", r=span.name), topics(desk, actor), tuple(rows),
+        url("data", r=span.name), (*_measured(desk, actor), "loads"), tuple(rows),
         url("download", what="data", r=span.name), "/loads" if found else None,
     )  # fmt: skip
 
@@ -599,14 +621,16 @@ def agencies(desk: Desk, actor: Actor, lang: str, span: Span) -> o.AgenciesView 
     )  # fmt: skip
 
 
-def work(desk: Desk, actor: Actor, lang: str) -> v.WorkPanel:
+def work(
+    desk: Desk, actor: Actor, lang: str, filters: Filters | None = None, most_actions: int = 0
+) -> v.WorkPanel:
     """The open work items of all services, most urgent first. NotFound: not for this person."""
     if not desk.sees_work(actor):
         raise NotFound("identity.not_found")
     with desk.db.transaction() as conn:
-        page = inbox.inbox(conn, actor, limit=MOST_WORK)
-        total = inbox.counts(conn, actor).total
-    rows = rows_of(actor, page.items, desk.now(), lang, most_actions=0)
+        page = inbox.inbox(conn, actor, filters, limit=MOST_WORK)
+        total = inbox.counts(conn, actor, filters).total
+    rows = rows_of(actor, page.items, desk.now(), lang, most_actions=most_actions)
     return v.WorkPanel(url("work"), ("work",), rows, total, "/work")
 
 

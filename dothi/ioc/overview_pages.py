@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter, URLEncodedBody
 
 from dothi.identity.model import Actor
-from dothi.ioc import arrangement, assign, explain_view, figure, overview, tables
+from dothi.ioc import arrangement, assign, explain_view, figure, overview, pack, tables
 from dothi.ioc import overview_view as o
 from dothi.ioc.arrangement import COOKIE, Arrangement
 from dothi.ioc.desk import Desk
@@ -55,15 +55,16 @@ def page(
     return site.kept_page(request, "overview.html", topics, make, also=tuple(arranged.words))
 
 
-@get(f"{BASE}/{{panel:str}}", opt={"access": "dataset.read"}, sync_to_thread=True)
+@get(f"{BASE}/{{panel:str}}", opt={"access": "dataset.read", "packed": True}, sync_to_thread=True)
 def panel(
     request: Asked, panel: FromPath[str], actor: TheActor, site: TheSite, desk: TheDesk,
     r: R = "", stream: FromQuery[int | None] = None,
 ) -> Any:  # fmt: skip
     """One panel alone, for live refreshing."""
     lang, span = lang_of(request), Span.of(r, desk.now())
+    arranged = _arranged(request, actor, desk) if panel == "tiles" else Arrangement()
     makers = {
-        "tiles": lambda: overview.cards(desk, actor, lang, span, _arranged(request, actor, desk)),
+        "tiles": lambda: overview.cards(desk, actor, lang, span, arranged),
         "stations": lambda: overview.stations(desk, actor, lang, span),
         "chart": lambda: overview.chart(desk, actor, lang, span, stream),
         "moved": lambda: overview.moved(desk, actor, lang, span),
@@ -71,13 +72,19 @@ def panel(
         "agencies": lambda: overview.agencies(desk, actor, lang, span),
         "work": lambda: overview.work(desk, actor, lang),
     }
-    view = makers[panel]() if panel in makers else None
-    if view is None:
-        raise NotFound("web.no_page")
+
+    def make() -> object:
+        view = makers[panel]() if panel in makers else None
+        if view is None:
+            raise NotFound("web.no_page")
+        return view
+
     if "hx-request" not in request.headers:
+        make()
         return see_other(overview.url(r=span.name, stream=stream) + f"#{panel}")
     folder = "service" if panel in ("stations", "chart", "work") else "overview"
-    return site.fragment(request, f"{folder}/{panel}.html", view)
+    topics = (*overview.topics(desk, actor), *arrangement.topics(actor))
+    return site.kept_fragment(request, f"{folder}/{panel}.html", topics, make)
 
 
 @get(f"{BASE}/figure", opt={"access": "dataset.read"}, sync_to_thread=True)
@@ -151,13 +158,17 @@ def download(
     request: Asked, actor: TheActor, desk: TheDesk, what: FromQuery[str] = "",
     key: FromQuery[str] = "", thing: FromQuery[int | None] = None,
     stream: FromQuery[int] = 0, span: FromQuery[str] = "7d", r: R = "",
+    service: Annotated[str, QueryParameter(name="pack")] = "",
     form: Annotated[str, QueryParameter(name="format")] = "csv",
 ) -> Response[bytes]:  # fmt: skip
-    """What a tile, a panel or a chart shows, as CSV or XLSX."""
+    """What a tile, a panel or a chart shows, as CSV or XLSX. `pack`: of this pack's page."""
     lang, chosen = lang_of(request), Span.of(r, desk.now())
     if form not in tables.FORMATS:
         raise NotFound("web.no_page")
-    sheets = _sheets(request, actor, desk, lang, chosen, what, key, thing, stream, span)
+    if service:
+        sheets = (_sheet_of(actor, desk, lang, chosen, what, service),)
+    else:
+        sheets = _sheets(request, actor, desk, lang, chosen, what, key, thing, stream, span)
     name = search_key(sheets[0].title).replace(" ", "-")
     name = "".join(c for c in name if c.isascii() and (c.isalnum() or c == "-"))[:60] or what
     stamp = f"{chosen.end.astimezone():%Y%m%d-%H%M}"
@@ -192,6 +203,15 @@ def _sheets(
     raise NotFound("web.no_page")
 
 
+def _sheet_of(actor: Actor, desk: Desk, lang: str, span: Span, what: str, service: str) -> Sheet:
+    one = pack.service(desk, actor, service)
+    if what == "tiles":
+        return figure.cards_sheet(pack.cards(desk, actor, lang, span, one), lang)
+    if what == "data":
+        return figure.data_sheet(pack.data(desk, actor, lang, span, one), lang)
+    raise NotFound("web.no_page")
+
+
 # -- arranging the tiles ------------------------------------------------------------------------------
 
 
@@ -214,6 +234,7 @@ def arrange_sent(request: Asked, data: Form, actor: TheActor, desk: TheDesk, r: 
         keys.sort(key=lambda key: _place(data[f"place.{key}"]))
         words = [key if f"show.{key}" in data else f"-{key}" for key in keys]
     cookie = arrangement.keep(desk.db, actor, Arrangement.read(words))
+    desk.ring()
     answer = see_other(overview.url(r=Span.of(r, desk.now()).name, done="arranged"))
     if cookie is not None:
         answer.cookies.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.di import NamedDependency
@@ -17,8 +18,6 @@ from dothi.ioc.catalogue import DATA
 from dothi.ioc.desk import TOPICS, Desk
 from dothi.ioc.environment import BASE
 from dothi.ioc.overview import BASE as OVERVIEW
-from dothi.ioc.score import BASE as SCORE
-from dothi.ioc.score import NAME as SCORE_NAME
 from dothi.kernel.errors import Invalid, NotFound
 from dothi.kernel.i18n import t
 from dothi.lake.api import undo as undo_for
@@ -32,14 +31,6 @@ from dothi.work.inbox import Filters
 from dothi.work.model import Move, Severity, State
 from dothi.work.service import move as move_item
 
-MENU = (
-    ("web.nav_overview", OVERVIEW, "overview", None),
-    ("web.nav_environment", BASE, "air", None),
-    ("web.nav_services", SCORE, "services", f"hear:series:{SCORE_NAME}"),
-    ("web.nav_work", "/work", "work", "work.read"),
-    ("web.nav_data", DATA, "data", None),
-    ("web.nav_admin", "/admin/agencies", "admin", "admin"),
-)
 Form = URLEncodedBody[dict[str, str]]
 Page = Response[str]
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -157,7 +148,7 @@ def _instant(seconds: float | None) -> datetime | None:
         raise Invalid("ioc.bad_span") from error
 
 
-@get("/latest", opt={"access": None}, sync_to_thread=True)
+@get("/latest", opt={"access": None, "packed": True}, sync_to_thread=True)
 def latest(
     request: Request[Any, Any, Any],
     actor: NamedDependency[Actor],
@@ -166,11 +157,15 @@ def latest(
 ) -> Page:
     """The footer's lines."""
     lang = lang_of(request)
-    view = LatestView("/latest", ("work", "loads"), desk.latest(actor, lang))
-    return site.fragment(request, "latest.html", view)
+    topics = ("work", "loads")
+
+    def make() -> LatestView:
+        return LatestView("/latest", topics, desk.latest(actor, lang))
+
+    return site.kept_fragment(request, "latest.html", topics, make)
 
 
-@get("/chips", opt={"access": None}, sync_to_thread=True)
+@get("/chips", opt={"access": None, "packed": True}, sync_to_thread=True)
 def chips(
     request: Request[Any, Any, Any],
     actor: NamedDependency[Actor],
@@ -179,8 +174,11 @@ def chips(
 ) -> Page:
     """The header's counts."""
     lang = lang_of(request)
-    view = ChipsView(desk.chips(actor, lang), "/chips", CHIP_TOPICS)
-    return site.fragment(request, "chips.html", view)
+
+    def make() -> ChipsView:
+        return ChipsView(desk.chips(actor, lang), "/chips", CHIP_TOPICS)
+
+    return site.kept_fragment(request, "chips.html", CHIP_TOPICS, make)
 
 
 # -- work items -----------------------------------------------------------------------------------
@@ -195,6 +193,7 @@ def work_list(
     severity: FromQuery[str] = "",
     standing: Annotated[str, QueryParameter(name="state")] = "",
     agency: FromQuery[int | None] = None,
+    service: FromQuery[str] = "",
     after: FromQuery[str | None] = None,
 ) -> Page:
     """The open work items that this person may see."""
@@ -203,10 +202,16 @@ def work_list(
     severities = {s for s in Severity if s.name.lower() == severity}
     states = {s for s in State if s == standing and s in work_view.OPEN}
     agencies = frozenset(() if agency is None else (agency,))
-    filters = Filters(severities=frozenset(severities), states=frozenset(states), agencies=agencies)
+    services = frozenset((service,) if service else ())
+    filters = Filters(
+        severities=frozenset(severities), states=frozenset(states), agencies=agencies,
+        services=services,
+    )  # fmt: skip
     address = f"/work?severity={severity}&state={standing}"
     if agency is not None:
         address += f"&agency={agency}"
+    if service:
+        address += f"&service={quote(service)}"
     with desk.db.transaction() as conn:
         found = inbox.inbox(conn, actor, filters, after=after)
         counts = inbox.counts(conn, actor, filters)

@@ -12,8 +12,7 @@ from dothi.identity.predicate import admits, to_postgres
 from dothi.ioc.desk import Desk
 from dothi.ioc.names import words
 from dothi.kernel.i18n import t
-from dothi.lake import loads, registry
-from dothi.lake.registry import Dataset
+from dothi.lake import loads
 from dothi.store.database import own_sql
 
 BASE = "/search"
@@ -128,11 +127,7 @@ class _Seen:
 
 
 def _seen(desk: Desk, actor: Actor) -> _Seen:
-    def look() -> list[Dataset]:
-        with desk.db.transaction() as conn:
-            return registry.datasets(conn)
-
-    datasets = desk.cache.value("datasets", (), look, kept_s=30)
+    datasets = desk.datasets()
     read = {d.id: decide(actor, "dataset.read", d.resource) for d in datasets}
     whole = {
         "agency": decide(actor, "agency.read", Resource("agency")),

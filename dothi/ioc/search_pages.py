@@ -47,10 +47,10 @@ def page(
 
 def _pages(site: Site, actor: Actor, lang: str) -> list[tuple[str, str]]:
     """What of the menu and of the administration this person may open."""
-    menu = [(key, url) for key, url, _, need in site.menu if need is None or site.may(actor, need)]
-    office = [(key, url) for key, url, action in SECTIONS if may(actor, action)]
-    pages = [*menu, ("overview.wall", wall.BASE), *office]
-    return [(t(key, lang), url) for url, key in {url: key for key, url in reversed(pages)}.items()]
+    menu = [(item.text, item.url) for item in site.menu(actor, lang)]
+    office = [(t(key, lang), url) for key, url, action in SECTIONS if may(actor, action)]
+    pages = [*menu, (t("overview.wall", lang), wall.BASE), *office]
+    return [(text, url) for url, text in {url: text for text, url in reversed(pages)}.items()]
 
 
 router = Router("/", route_handlers=[page], include_in_schema=False)

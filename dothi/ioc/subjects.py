@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dothi.identity import agencies
 from dothi.identity.model import Actor
@@ -14,12 +14,10 @@ from dothi.ioc.desk import Desk
 from dothi.ioc.figures import Figures
 from dothi.ioc.span import Span
 from dothi.ioc.tables import shown
-from dothi.ioc.work_view import rows_of
 from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import NOTHING, date, duration, number, t
 from dothi.lake import registry
 from dothi.web.view import Status
-from dothi.work import inbox
 from dothi.work.inbox import Filters
 
 INDICATORS, AGENCIES = "/indicators", "/agencies"
@@ -65,11 +63,7 @@ def indicator(desk: Desk, actor: Actor, lang: str, span: Span, name: str) -> Ind
         title=definition.title[lang],
         words=definition.words[lang],
         verify=definition.verify[lang] if definition.verify else None,
-        spans=tuple(
-            v.Choice(choice.text, choice.url.replace(overview.BASE, f"{INDICATORS}/{name}"),
-                     choice.current)
-            for choice in overview.spans(span, lang)
-        ),
+        spans=overview.spans(span, lang, f"{INDICATORS}/{name}"),
         facts=(
             v.Fact(t("subjects.code", lang), name),
             v.Fact(t("subjects.unit", lang), NOTHING if output.unit == "1" else output.unit),
@@ -186,18 +180,12 @@ def agency(desk: Desk, actor: Actor, lang: str, span: Span, code: str) -> Agency
         else Status("ok", t("subjects.active", lang)),
         facts=tuple(facts),
         below=tuple(v.Choice(one.name(lang), f"{AGENCIES}/{one.code}") for one in below),
-        work=_work_of(desk, actor, lang, found.id, address) if desk.sees_work(actor) else None,
+        work=replace(
+            overview.work(desk, actor, lang, Filters(agencies=frozenset({found.id}))),
+            url=address, all_url=address,
+        ) if desk.sees_work(actor) else None,
         standing=next((row for row in listed.rows if row.url == address), None) if listed else None,
         data=tuple(r for r in overview.data(desk, actor, lang, span).rows if r.name in owned),
         manage_url=f"/admin/agencies/{code}"
         if decide(actor, "agency.manage", Resource("agency", code)).allowed else None,
     )  # fmt: skip
-
-
-def _work_of(desk: Desk, actor: Actor, lang: str, agency_id: int, address: str) -> v.WorkPanel:
-    filters = Filters(agencies=frozenset({agency_id}))
-    with desk.db.transaction() as conn:
-        page = inbox.inbox(conn, actor, filters, limit=overview.MOST_WORK)
-        total = inbox.counts(conn, actor, filters).total
-    rows = rows_of(actor, page.items, desk.now(), lang, most_actions=0)
-    return v.WorkPanel(f"{address}", ("work",), rows, total, address)

@@ -103,16 +103,22 @@ class Station:
     word: str | None = None
     figure_url: str | None = None
     placed: bool = True
+    value: str | None = None
+    status: Status | None = None
+    """Where it is set, its shape marks the station in the place of the index's class, and `value`
+    is the newest figure with its unit."""
 
 
 @dataclass(frozen=True)
 class StationsView:
-    """Stations, worst first. The map reads its markers from this list, live updates included."""
+    """Stations, worst first. The map reads its markers from this list, live updates included.
+    `title`: what they are, where they are none of the environment's."""
 
     url: str
     topics: tuple[str, ...]
     stations: tuple[Station, ...]
     online: int
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,7 @@ class MapView:
     subtitle: str
     base_url: str
     bounds: tuple[float, float, float, float]
+    legend: bool = True
 
 
 # -- chart ----------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from dothi.ioc.figures import Figures
 from dothi.ioc.span import Span
 from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import number, t
-from dothi.packs import load as packs
 from dothi.web.view import Status
 
 BASE = "/wall"
@@ -142,16 +141,11 @@ def _service(desk: Desk, actor: Actor, lang: str, pack: str) -> Slide:
     shown = [f for f in figures.every(desk, actor) if f.indicator.definition.pack == pack]
     if not shown:
         raise NotFound("web.no_page")
-    titles = desk.cache.value("packs", (), lambda: _titles(desk), kept_s=3600)
-    title = titles[pack][lang] if pack in titles else pack
+    title = desk.packs[pack].title[lang] if pack in desk.packs else pack
     topics = tuple(f"series:{f.indicator.dataset.name}" for f in shown)
     span = _span(desk)
     rankings = tuple(_ranking(desk, f, lang, span) for f in shown[:MOST_CARDS])
     return Slide(f"{SERVICE}{pack}", title, _url(f"{SERVICE}{pack}"), topics, rankings=rankings)
-
-
-def _titles(desk: Desk) -> dict[str, dict[str, str]]:
-    return {pack.name: pack.title for pack in packs.load_all(desk.packs)}
 
 
 def _ranking(desk: Desk, figs: Figures, lang: str, span: Span) -> Ranking:

@@ -39,17 +39,22 @@ def page(
     return site.kept_page(request, "wall.html", topics, make, also=tuple(arranged.words))
 
 
-@get(f"{BASE}/{{panel:str}}", opt={"access": "dataset.read"}, sync_to_thread=True)
+@get(f"{BASE}/{{panel:str}}", opt={"access": "dataset.read", "packed": True}, sync_to_thread=True)
 def slide(
     request: Request[Any, Any, Any], panel: FromPath[str], actor: NamedDependency[Actor],
     site: NamedDependency[Site], desk: NamedDependency[Desk],
 ) -> Any:  # fmt: skip
     """One slide alone, for live refreshing."""
     arranged = arrangement.kept(desk.db, actor, request.cookies.get(COOKIE))
-    view = wall.slide(desk, actor, lang_of(request), arranged, panel)
+
+    def make() -> wall.Slide:
+        return wall.slide(desk, actor, lang_of(request), arranged, panel)
+
     if "hx-request" not in request.headers:
+        make()
         return see_other(BASE)
-    return site.fragment(request, "wall/slide.html", view)
+    topics = (*overview.topics(desk, actor), *arrangement.topics(actor))
+    return site.kept_fragment(request, "wall/slide.html", topics, make)
 
 
 router = Router("/", route_handlers=[page, slide], include_in_schema=False)

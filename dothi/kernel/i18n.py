@@ -159,7 +159,7 @@ def _entries(table: Mapping[str, Any], prefix: str) -> list[tuple[str, dict[str,
 def _decimal(value: Number, significant: int) -> Decimal:
     if isinstance(value, Decimal):
         return value
-    if isinstance(value, SupportsIndex):
+    if not isinstance(value, float) and isinstance(value, SupportsIndex):
         return Decimal(value.__index__())
     return Decimal(f"{float(value):.{significant}g}" if significant < 17 else repr(float(value)))
 

@@ -27,6 +27,7 @@ from dothi.lake.commit import (
 from dothi.lake.head import SERIES
 from dothi.lake.layout import layout
 from dothi.lake.model import Batch, Outcome, Reach, Span, StagedRows
+from dothi.lake.points import Points
 from dothi.lake.read import View
 from dothi.lake.span import MOST_SPANS
 from dothi.store.database import SCHEMA, Connection, Database, own_sql
@@ -50,6 +51,7 @@ class Lake:
     ) -> None:
         self.db = db
         self.body = Body(db, folder, threads=threads, memory=memory)
+        self.points = Points(db, self.body)
         self._bell = bell
         self._may_write = may_write
         self.firsts: dict[int, tuple[float, datetime | None]] = {}

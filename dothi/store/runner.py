@@ -42,6 +42,7 @@ MEGABYTE = 1024 * 1024
 LOG_SEGMENT = 16 * MEGABYTE
 """PostgreSQL's write-ahead log grows by files of this size; with less room it ends."""
 
+LAST_WRITES_S = 5.0
 FULL = "No space left on device"
 
 Wait = Callable[["subprocess.Popen[bytes]"], int]
@@ -113,7 +114,7 @@ class EmbeddedPostgres:
     def _make_cluster(self, wait: Wait) -> None:
         """initdb beside the final place, then one rename: a torn attempt is started over."""
         making = self.home.cluster_in_making
-        shutil.rmtree(making, ignore_errors=True)
+        _clear(making)
         if shutil.disk_usage(self.home.path).free < ROOM_FOR_CLUSTER:
             raise StorageFull("supervisor.disk_full", home=self.home.path)
         making.mkdir(mode=0o700)
@@ -411,6 +412,16 @@ def _pause_while(condition: Callable[[], bool], patience_s: float, pause: Pause)
     deadline = time.monotonic() + patience_s
     while condition() and time.monotonic() < deadline:
         pause(0.05)
+
+
+def _clear(folder: Path) -> None:
+    """Remove a torn attempt; an initdb whose supervisor was killed may write on for a moment."""
+    deadline = time.monotonic() + LAST_WRITES_S
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.05)
 
 
 def _quoted(text: str) -> str:

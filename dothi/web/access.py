@@ -4,6 +4,8 @@ headers every answer carries."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from litestar import Request
@@ -40,6 +42,8 @@ WITH_SPENT_PASSWORD = frozenset({
     "/account/password", "/logout", "/login", "/login/oidc", "/login/oidc/callback", "/preferences",
 })  # fmt: skip
 """What may be done before a password that serves once is changed."""
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers and body of an answer that is ready to send."""
 OPEN = ("/healthz", "/readyz", "/metrics", PREFIX)
 """Addresses that answer without asking who it is."""
 
@@ -54,12 +58,21 @@ def https(scope: Scope, trusted_proxy: bool = False) -> bool:
 
 class Access:
     """ASGI middleware: puts `actor`, `lang`, `theme`, the session cookie and what the hub had heard
-    into the state."""
+    into the state. What is at hand for who asks is answered here."""
 
-    def __init__(self, app: ASGIApp, guard: Guard, hub: Hub, *, public_https: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        guard: Guard,
+        hub: Hub,
+        at_hand: Callable[[Request[Any, Any, Any]], AbstractAsyncContextManager[Answer | None]],
+        *,
+        public_https: bool = False,
+    ) -> None:
         self._app = app
         self._guard = guard
         self._hub = hub
+        self._at_hand = at_hand
         self._https = public_https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,6 +123,12 @@ class Access:
             if actor.must_change and scope["path"] not in WITH_SPENT_PASSWORD:
                 await self._to_password(request, send_with_headers)
                 return
+            async with self._at_hand(request) as answer:
+                if answer is not None:
+                    await _send(answer, send_with_headers)
+                else:
+                    await self._app(scope, receive, send_with_headers)
+            return
         await self._app(scope, receive, send_with_headers)
 
     async def _to_password(self, request: Request[Any, Any, Any], send: Send) -> None:
@@ -119,6 +138,15 @@ class Access:
         headers = [(b"location", b"/account/password"), (b"cache-control", b"no-store")]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    status, headers, body = answer
+    if status != 304:
+        headers |= {"content-type": "text/html; charset=utf-8", "content-length": str(len(body))}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def answering_head(app: ASGIApp) -> ASGIApp:

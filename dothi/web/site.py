@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +25,7 @@ from dothi.identity.passwords import Passwords
 from dothi.kernel.i18n import t
 from dothi.kernel.time import utc_now
 from dothi.store.database import Database
-from dothi.web.access import actor_of, lang_of, theme_of
+from dothi.web.access import Answer, actor_of, lang_of, theme_of
 from dothi.web.live import Hub
 from dothi.web.render import Pages
 from dothi.web.view import Account, Chip, Flash, Latest, LatestView, NavItem, Shell
@@ -33,21 +36,38 @@ Frame = Callable[[Actor, str], tuple[tuple[Chip, ...], tuple[Latest, ...]]]
 
 MOST_PAGES = 64
 """Whole pages that a process keeps; each takes some 120 KB."""
+MOST_PANELS = 512
+"""Panels that a process keeps, ready to send; each takes some 20 KB."""
 PAGE_KEPT_S = 10.0
 LONGEST_QUERY = 40
 """A page under a longer query is rendered anew: it is nobody's usual view."""
 
 
 @dataclass(frozen=True)
-class _KeptPage:
+class _Ready:
+    """A page or panel as it is sent: plain, packed, and its tag."""
+
     text: bytes
     packed: bytes
     tag: str
 
     @classmethod
-    def of(cls, text: str) -> _KeptPage:
+    def of(cls, text: str) -> _Ready:
         raw = text.encode()
         return cls(raw, gzip.compress(raw, 5, mtime=0), _tag(raw))
+
+    def answer(self, request: Request[Any, Any, Any]) -> Answer:
+        """Packed where the browser takes it; 304 without content where it has it already."""
+        headers = {
+            "etag": self.tag,
+            "cache-control": "private, no-cache",
+            "vary": "HX-Request, Cookie, Accept-Encoding",
+        }
+        if request.headers.get("if-none-match") == self.tag:
+            return 304, headers, b""
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return 200, headers, self.text
+        return 200, headers | {"content-encoding": "gzip"}, self.packed
 
 
 @dataclass
@@ -62,15 +82,20 @@ class Site:
     province: str
     demo: bool
     cache: PanelCache
-    menu: Sequence[tuple[str, str, str, str | None]]
-    """Entries of the navigation: catalogue key, address, icon, action needed (None: nobody asks)."""
+    menu: Callable[[Actor, str], Sequence[NavItem]]
+    """The main navigation for somebody, in a language."""
     frame: Frame
     may: Callable[[Actor, str], bool]
     oidc: Provider | None = None
+    choices: Sequence[str] = ()
+    """Cookies that change what a panel shows."""
     _kept: PanelCache = field(init=False)
+    _panels: PanelCache = field(init=False)
+    _asked: dict[Any, asyncio.Event] = field(default_factory=dict[Any, asyncio.Event])
 
     def __post_init__(self) -> None:
         self._kept = PanelCache(self.hub.version, MOST_PAGES)
+        self._panels = PanelCache(self.hub.version, MOST_PANELS)
 
     def shell(self, request: Request[Any, Any, Any], title: str, current: str = "") -> Shell:
         """The shell around a page for who asks."""
@@ -89,9 +114,7 @@ class Site:
             theme=state["theme"],
             demo=self.demo,
             nav=tuple(
-                NavItem(t(key, lang), url, icon, current=url == current)
-                for key, url, icon, action in self.menu
-                if action is None or self.may(actor, action)
+                replace(item, current=item.url == current) for item in self.menu(actor, lang)
             ),
             chips=chips,
             chips_url="/chips",
@@ -157,8 +180,8 @@ class Site:
         actor, lang = actor_of(request), lang_of(request)
         query = request.url.query
 
-        def look() -> _KeptPage:
-            return _KeptPage.of(self.pages.page(template, lang, *make()))
+        def look() -> _Ready:
+            return _Ready.of(self.pages.page(template, lang, *make()))
 
         if len(query) > LONGEST_QUERY or "done" in request.query_params:
             found = look()
@@ -166,18 +189,56 @@ class Site:
             theme = request.scope["state"]["theme"]
             key = (who(actor), lang, theme, request.url.path, query, also)
             found = self._kept.value(key, topics, look, kept_s=PAGE_KEPT_S)
-        headers = {
-            "etag": found.tag,
-            "cache-control": "private, no-cache",
-            "vary": "HX-Request, Cookie, Accept-Encoding",
-        }
-        if request.headers.get("if-none-match") == found.tag:
-            return Response(b"", status_code=304, media_type=MediaType.HTML, headers=headers)
-        packed = "gzip" in request.headers.get("accept-encoding", "")
-        if packed:
-            headers["content-encoding"] = "gzip"
-        body = found.packed if packed else found.text
-        return Response(body, media_type=MediaType.HTML, headers=headers)
+        return _response(found.answer(request))
+
+    def kept_fragment(
+        self,
+        request: Request[Any, Any, Any],
+        template: str,
+        topics: Sequence[str],
+        make: Callable[[], object],
+    ) -> Response[Any]:
+        """A panel alone, as `kept_page` keeps pages: all screens that hear a ring get one rendering.
+
+        Until the next ring `at_hand` answers for its handler, which says `packed` in its options.
+        """
+
+        def look() -> _Ready:
+            return _Ready.of(self.pages.render(template, lang_of(request), view=make()))
+
+        if len(request.scope["query_string"]) > LONGEST_QUERY:
+            return _response(look().answer(request))
+        key = self._panel_key(request)
+        found = self._panels.value(key, topics, look, kept_s=PAGE_KEPT_S)
+        return _response(found.answer(request))
+
+    @asynccontextmanager
+    async def at_hand(self, request: Request[Any, Any, Any]) -> AsyncIterator[Answer | None]:
+        """The answer to who asks for a panel that `kept_fragment` still keeps; None: go on.
+
+        A ring makes all screens ask at once: one goes on, the others wait here for what it makes.
+        """
+        if request.method != "GET" or "hx-request" not in request.headers:
+            yield None
+            return
+        key = self._panel_key(request)
+        if waited := key in self._asked:
+            await self._asked[key].wait()
+        found = self._panels.known(key)
+        if found or waited or key not in self._panels:
+            yield found.answer(request) if found else None
+            return
+        made = self._asked[key] = asyncio.Event()
+        try:
+            yield None
+        finally:
+            del self._asked[key]
+            made.set()
+
+    def _panel_key(self, request: Request[Any, Any, Any]) -> Any:
+        asked = (request.scope["path"], request.scope["query_string"])
+        chosen = [request.cookies.get(name) for name in self.choices]
+        return (who(actor_of(request)), lang_of(request), *asked, *chosen)
 
     def fragment(
         self, request: Request[Any, Any, Any], template: str, view: object
@@ -206,6 +267,11 @@ def tagged(request: Request[Any, Any, Any], text: str) -> Response[str]:
     if request.headers.get("if-none-match") == tag:
         return Response("", status_code=304, media_type=MediaType.HTML, headers=headers)
     return html(text, headers=headers)
+
+
+def _response(answer: Answer) -> Response[Any]:
+    status, headers, body = answer
+    return Response(body, status_code=status, media_type=MediaType.HTML, headers=headers)
 
 
 def _tag(body: bytes) -> str:
@@ -244,6 +310,14 @@ def with_session(site: Site, response: Any, token: str, *, https: bool) -> Any:
     return response
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    topics: Sequence[str]
+    version: int
+    until: float
+    value: Any
+
+
 class PanelCache:
     """Values kept until one of their topics rings; keyed by all that the answer depends on,
     the policy's answer included."""
@@ -251,23 +325,48 @@ class PanelCache:
     def __init__(self, hub_version: Callable[[Sequence[str]], int], most: int = 4_000) -> None:
         self._version = hub_version
         self._most = most
-        self._kept: OrderedDict[Any, tuple[int, float, Any]] = OrderedDict()
+        self._kept: OrderedDict[Any, _Kept] = OrderedDict()
+        self._making: dict[Any, Future[Any]] = {}
         self._lock = threading.Lock()
+
+    def __contains__(self, key: Any) -> bool:
+        """Whether something is kept under a key, be it out of date."""
+        return key in self._kept
+
+    def known(self, key: Any) -> Any:
+        """What is kept under a key and may still be shown; None where there is nothing."""
+        with self._lock:
+            found = self._kept.get(key)
+        if found is None or found.until <= time.monotonic():
+            return None
+        return found.value if found.version == self._version(found.topics) else None
 
     def value(
         self, key: Any, topics: Sequence[str], make: Callable[[], Any], *, kept_s: float = 30.0
     ) -> Any:
-        """The kept value, or a new one. It is never older than `kept_s` seconds."""
-        version = self._version(topics)
-        now = time.monotonic()
+        """The kept value, or a new one: made once, however many ask for it at the same time. It is
+        never older than `kept_s` seconds."""
+        version, now = self._version(topics), time.monotonic()
+        mine = Future[Any]()
         with self._lock:
             found = self._kept.get(key)
-        if found and found[0] == version and now - found[1] < kept_s:
-            return found[2]
-        made = make()
+            if found and found.version == version and now < found.until:
+                return found.value
+            first = self._making.setdefault((key, version), mine)
+        if first is not mine:
+            return first.result()
+        try:
+            made = make()
+        except BaseException as error:
+            with self._lock:
+                del self._making[key, version]
+            mine.set_exception(error)
+            raise
         with self._lock:
-            self._kept[key] = (version, now, made)
+            del self._making[key, version]
+            self._kept[key] = _Kept(topics, version, now + kept_s, made)
             self._kept.move_to_end(key)
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
+        mine.set_result(made)
         return made

@@ -100,6 +100,7 @@ SHOWN_AT = {
     "{name:str}": "GET /api/v1/datasets/{name:str}",
     "{indicator:str}": "GET /api/v1/indicators/{indicator:str}",
     "{unit:str}": "GET /api/v1/units/{unit:str}",
+    "{service:str}": "GET /services/{service:str}",
     "{stream_id:int}": "GET /api/v1/streams/{stream_id:int}/chart",
     "{load_id:int}": "GET /api/v1/loads/{load_id:int}",
     "{conflict_id:int}": "GET /api/v1/loads/{load_id:int}",
@@ -208,6 +209,7 @@ def _plainly(town: World, client: httpx.Client, method: str, path: str, what: st
         path.replace("{name:str}", _name(town, what) if "{name" in path else "")
         .replace("{indicator:str}", "none" if what == "missing" else "vn_aqi_hourly")
         .replace("{unit:str}", "NONE" if what == "missing" else UNIT)
+        .replace("{service:str}", "none" if what == "missing" else "street-lighting")
         .replace("{load_id:int}", str(town.loads.get(what, NOWHERE)))
         .replace("{panel:str}", "nothing" if what == "missing" else what)
     )
@@ -216,6 +218,10 @@ def _plainly(town: World, client: httpx.Client, method: str, path: str, what: st
         address = address.replace("{stream_id:int}", str(number))
     headers = {"hx-request": "true"} if "{panel" in path else {}
     return client.request(method, address, headers=headers)
+
+
+def _pack_panel(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    return _plainly(town, client, method, path.replace("{panel:str}", "tiles"), what)
 
 
 def _rows(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
@@ -390,6 +396,7 @@ ASKING: dict[str, Callable[..., Any]] = {
     "POST /loads/inspect/define": _make_dataset,
     "POST /loads/inspect/contract.yaml": _form({"contract": "dataset: x"}),
     "GET /agencies/{agency:str}": _agency,
+    "GET /services/{service:str}/{panel:str}": _pack_panel,
     "GET /ioc/figure": _figure,
     "GET /ioc/download": _figure,
     "GET /ioc/explain": _explain,

@@ -6,6 +6,7 @@ import asyncio
 import io
 import itertools
 import secrets
+import shutil
 import socket
 import threading
 import time
@@ -24,7 +25,7 @@ from litestar import Litestar
 from dothi.app import create_app
 from dothi.house import House
 from dothi.identity import accounts, keys, sessions
-from dothi.identity.agencies import add_agency
+from dothi.identity.agencies import add_agency, find_agency
 from dothi.identity.model import SYSTEM, Agency, Role
 from dothi.identity.passwords import Passwords
 from dothi.identity.units_import import import_files
@@ -44,6 +45,7 @@ from dothi.web.live import Hub
 from dothi.work.model import Severity
 from dothi.work.service import Opening, open_item
 from tests.conftest import app_url
+from tests.unit.packs.test_packs_doc import written
 
 OURS, OTHERS = "so-nnmt", "so-xd"
 PASSWORD = "Sông Ba chảy ngược"
@@ -162,6 +164,14 @@ class World:
         return {"file": (f"{secrets.token_hex(4)}.csv", io.BytesIO(text.encode()))}
 
 
+def with_street_lighting(folder: Path) -> Path:
+    """A folder of packs: the shipped ones, and the service of docs/packs.md, which is of `OTHERS`
+    and shared with nobody."""
+    shutil.copytree(shipped_packs(), folder)
+    written(folder)
+    return folder
+
+
 @contextmanager
 def fresh_database(server: str, template: str, name: str) -> Iterator[str]:
     """A migrated database for a whole module of tests."""
@@ -185,10 +195,8 @@ def world(
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        settings = Settings(
-            home=home, database_url=database_url, packs=shipped_packs(), lang="en",
-            **(more(address) if more else {}),
-        )  # fmt: skip
+        given: dict[str, Any] = {"packs": shipped_packs()} | (more(address) if more else {})
+        settings = Settings(home=home, database_url=database_url, lang="en", **given)
         house = House.open(settings, "web", max_size=16)
         app, hub = create_app(house)
         made = World(house, app, hub, address)
@@ -228,7 +236,8 @@ def _settle(made: World) -> None:
         pack_install.install(conn, packs)
         indicator_service.install(conn, packs)
         scores.install(conn, packs)
-        add_agency(conn, Agency(OTHERS, "Sở Xây dựng", "Construction", "tinh"), actor=SYSTEM)
+        if find_agency(conn, OTHERS) is None:  # a pack may have brought it
+            add_agency(conn, Agency(OTHERS, "Sở Xây dựng", "Construction", "tinh"), actor=SYSTEM)
         made.agencies = dict(conn.execute("SELECT code, id FROM agency").fetchall())
         for what, (owner, sharing) in SHARINGS.items():
             text = CONTRACT.format(name=f"{what}_gauges", owner=owner, sharing=sharing)

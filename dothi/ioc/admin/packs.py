@@ -13,6 +13,7 @@ from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, require
 from dothi.indicators import definition
 from dothi.ioc.admin.office import BASE, Office, Page, show
+from dothi.ioc.pack import BASE as SERVICES
 from dothi.kernel.errors import Fault, Invalid
 from dothi.kernel.i18n import t
 from dothi.lake import registry
@@ -46,6 +47,8 @@ class PackRow:
     sources: tuple[str, ...]
     state: Status
     faults: tuple[PackFault, ...]
+    url: str | None = None
+    """Its page, once it is installed."""
 
 
 @get(URL, opt={"access": "system.status"}, sync_to_thread=True)
@@ -92,9 +95,10 @@ def _row(
     said = tuple(
         PackFault(fault.where.removeprefix(f"{folder}/"), fault.text(lang)) for fault in faults
     )
+    installed = pack is not None and {contract.name for contract in pack.contracts} <= known
     if said:
         state = Status("warning", t("admin.pack_faults", lang, many=len(said)))
-    elif pack and {contract.name for contract in pack.contracts} <= known:
+    elif installed:
         state = Status("ok", t("admin.pack_installed", lang))
     else:
         state = Status("notice", t("admin.pack_next_start", lang))
@@ -110,6 +114,7 @@ def _row(
         tuple(source.title for source in pack.sources),
         state,
         said,
+        f"{SERVICES}/{name}" if installed else None,
     )
 
 

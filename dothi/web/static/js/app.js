@@ -6,6 +6,9 @@ import { say } from './words.js'
 const dialog = document.getElementById('dialog')
 const root = document.documentElement
 
+// Many services make the navigation longer than a phone: where one is stays in view.
+document.querySelector('.side [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+
 // -- live panels: keep what the person opened, and what scripts drew ---------------------------------
 
 Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>

@@ -2,7 +2,8 @@
 //
 // data-opens is the address that a click on a unit opens, with {code} in it.
 // data-base is GeoJSON (see MapView); data-stations is the id of the list whose items carry
-// data-lon, data-lat, data-aqi, data-class, data-name, data-word and a <template> for the popup.
+// data-lon, data-lat, data-aqi, data-class, data-name, data-word and a <template> for the popup;
+// data-label is what the marker is called in other words.
 // The list is the truth: when it changes, the markers follow; without WebGL it stands alone.
 import { colour, rem, say, vendor } from './words.js'
 
@@ -234,8 +235,8 @@ class StationMap extends HTMLElement {
     for (const item of this.items().reverse()) {
       kept.add(item.id)
       const pin = this.pins.get(item.id) ?? this.pin(item)
-      const { name, aqi, word } = item.dataset
-      pin.button.setAttribute('aria-label', say(aqi ? 'station_label' : 'station_none', { name, aqi, word }))
+      const { name, aqi, word, label } = item.dataset
+      pin.button.setAttribute('aria-label', label ?? say(aqi ? 'station_label' : 'station_none', { name, aqi, word }))
       pin.button.replaceChildren(item.querySelector('.badge').cloneNode(true))
       this.refreshPopup(item)
       pin.marker.setLngLat([Number(item.dataset.lon), Number(item.dataset.lat)])

@@ -1,0 +1,382 @@
+"""The page of a monitoring service that none was made for: its figures, things, data and work, built
+from what its pack says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dothi.identity import agencies
+from dothi.identity.model import Actor
+from dothi.identity.policy import Resource, cache_key, decide
+from dothi.indicators.service import Indicator
+from dothi.ioc import figures, overview
+from dothi.ioc import overview_view as o
+from dothi.ioc import view as v
+from dothi.ioc.catalogue import DATA
+from dothi.ioc.desk import Desk
+from dothi.ioc.figures import Figures, Signal
+from dothi.ioc.span import Span
+from dothi.ioc.subjects import AGENCIES, INDICATORS
+from dothi.kernel.errors import NotFound
+from dothi.kernel.i18n import number, t
+from dothi.lake import registry
+from dothi.lake.columns import Parameter
+from dothi.lake.model import Quality
+from dothi.lake.registry import Dataset
+from dothi.packs.model import Pack, Reference
+from dothi.web.view import Status
+from dothi.work.inbox import Filters
+
+BASE = "/services"
+WITH_OWN_PAGE = frozenset({"environment", "public-services"})
+"""Packs that a page was made for, at the address this one would have."""
+MOST_MEASURED = 3
+"""Newest measured values that stand beside a thing's name."""
+_URGENT_FIRST = ("critical", "warning", "notice", "unknown", "ok")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A pack as far as an actor may see it: its own datasets, its indicators, their figures."""
+
+    pack: Pack
+    datasets: tuple[Dataset, ...]
+    indicators: tuple[Indicator, ...]
+    figures: tuple[Figures, ...]
+
+    @property
+    def base(self) -> str:
+        """The address of its page."""
+        return f"{BASE}/{self.pack.name}"
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What may change the page, work and loads besides."""
+        computed = (one.dataset for one in self.indicators)
+        return tuple(f"series:{dataset.name}" for dataset in (*self.datasets, *computed))
+
+
+def service(desk: Desk, actor: Actor, name: str) -> Service:
+    """Raises NotFound for a pack that is not installed, or of which the actor may see nothing."""
+    pack = desk.packs.get(name)
+    if pack is None or name in WITH_OWN_PAGE:
+        raise NotFound("web.no_page")
+    own = {contract.name for contract in pack.contracts}
+    datasets = tuple(d for d in desk.datasets() if d.name in own and _may_read(actor, d))
+    indicators = tuple(
+        one for one in desk.definitions().values()
+        if one.definition.pack == name and _may_read(actor, one.dataset)
+    )  # fmt: skip
+    if not datasets and not indicators:
+        raise NotFound("web.no_page")
+    figs = (f for f in figures.every(desk, actor) if f.indicator.definition.pack == name)
+    return Service(pack, datasets, indicators, tuple(figs))
+
+
+def names(desk: Desk, actor: Actor) -> tuple[str, ...]:
+    """The packs whose page is this one, of those that the actor may see something of."""
+    seen = {dataset.name for dataset in desk.datasets() if _may_read(actor, dataset)}
+    computed = desk.definitions().values()
+    return tuple(
+        name for name, pack in desk.packs.items()
+        if name not in WITH_OWN_PAGE
+        and (any(contract.name in seen for contract in pack.contracts)
+             or any(i.definition.pack == name and i.dataset.name in seen for i in computed))
+    )  # fmt: skip
+
+
+def _may_read(actor: Actor, dataset: Dataset) -> bool:
+    return decide(actor, "dataset.read", dataset.resource).allowed
+
+
+# -- panels -----------------------------------------------------------------------------------------
+
+
+def cards(desk: Desk, actor: Actor, lang: str, span: Span, one: Service) -> o.CardsView:
+    """A tile for every indicator that has figures."""
+    newest = max((s.seen for s in _signals(desk, actor, one)), default=None)
+    at = t("ioc.updated", lang, at=overview.clock(newest)) if newest else t("ioc.no_data", lang)
+    return o.CardsView(
+        url=overview.url("tiles", one.base, r=span.name),
+        topics=one.topics,
+        cards=tuple(overview.indicator_card(desk, figs, lang, span) for figs in one.figures),
+        newest=newest,
+        updated=at,
+        download_url=overview.url("download", what="tiles", pack=one.pack.name, r=span.name),
+    )
+
+
+def data(desk: Desk, actor: Actor, lang: str, span: Span, one: Service) -> o.DataView:
+    """Loads and quality of the pack's own datasets."""
+    own = frozenset(dataset.name for dataset in one.datasets)
+    return replace(
+        overview.data(desk, actor, lang, span, own),
+        url=overview.url("data", one.base, r=span.name),
+        topics=(*one.topics, "loads"),
+        download_url=overview.url("download", what="data", pack=one.pack.name, r=span.name),
+    )
+
+
+def work(desk: Desk, actor: Actor, lang: str, one: Service) -> v.WorkPanel:
+    """Its open work items. Raises NotFound for who may see none."""
+    filters = Filters(services=frozenset({one.pack.name}))
+    return replace(
+        overview.work(desk, actor, lang, filters, most_actions=2),
+        url=f"{one.base}/work", all_url=f"/work?service={one.pack.name}",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Value:
+    """The newest value of a thing's parameter, as measured."""
+
+    stream_id: int
+    parameter: Parameter
+    value: float | None
+
+
+def _signals(desk: Desk, actor: Actor, one: Service) -> list[Signal]:
+    own = {dataset.id for dataset in one.datasets}
+    return [signal for signal in figures.signals(desk, actor) if signal.dataset.id in own]
+
+
+def _measured(desk: Desk, actor: Actor, one: Service) -> dict[int, list[_Value]]:
+    """The newest values of every thing, its parameters in the contract's order."""
+    found: dict[int, list[_Value]] = {}
+    for dataset in one.datasets:
+        if dataset.contract.kind != "series":
+            continue
+        decision = decide(actor, "dataset.read", dataset.resource)
+        by_thing = desk.cache.value(
+            ("measured", dataset.name, cache_key(decision)), (f"series:{dataset.name}",),
+            lambda d=dataset, hidden=decision.hidden: _newest(desk, d, hidden),
+        )  # fmt: skip
+        for thing, values in by_thing.items():
+            found.setdefault(thing, []).extend(values)
+    return found
+
+
+def _newest(desk: Desk, dataset: Dataset, hidden: Iterable[str]) -> dict[int, list[_Value]]:
+    order = {p.name: n for n, p in enumerate(dataset.contract.parameters) if p.name not in hidden}
+    with desk.db.transaction() as conn:
+        rows = conn.execute(
+            """SELECT s.thing_id, s.id, s.parameter, CASE WHEN n.q = %s THEN n.v END
+               FROM stream s JOIN series_newest n ON n.stream_id = s.id
+               WHERE s.dataset_id = %s AND s.parameter = ANY (%s)""",
+            (int(Quality.VALID), dataset.id, list(order)),
+        ).fetchall()
+    found: dict[int, list[_Value]] = {}
+    for thing, stream, name, value in sorted(rows, key=lambda row: order[row[2]]):
+        parameter = dataset.contract.parameter(name)
+        found.setdefault(thing, []).append(_Value(stream, parameter, value))
+    return found
+
+
+def things(desk: Desk, actor: Actor, lang: str, span: Span, one: Service) -> v.StationsView:
+    """What the pack watches, with the newest figure and state of each: those first that ask for
+    attention."""
+    measured = _measured(desk, actor, one)
+    listed = [
+        _thing(one, figs, signal.thing, signal.seen, signal.online(span.end),
+               measured.get(signal.thing.id, ()), signal.stream_id, span, lang)
+        for signal in _signals(desk, actor, one)
+        for figs in (_figures_of(one, signal.thing.id),)
+    ]  # fmt: skip
+    sending = {station.id for station in listed}
+    for figs in one.figures:  # over things of other packs
+        for number_, latest in figs.newest.items():
+            if str(number_) not in sending:
+                sending.add(str(number_))
+                listed.append(
+                    _thing(one, figs, figs.things[number_], latest.period.end, figs.fresh(latest),
+                           (), latest.stream_id, span, lang)
+                )  # fmt: skip
+    listed.sort(key=lambda s: (_URGENT_FIRST.index(s.status.level if s.status else "ok"), s.name))
+    return v.StationsView(
+        overview.url("stations", one.base, r=span.name), one.topics, tuple(listed),
+        sum(s.online for s in listed), t("pack.things", lang),
+    )  # fmt: skip
+
+
+def _figures_of(one: Service, thing: int) -> Figures | None:
+    return next((figs for figs in one.figures if thing in figs.newest), None)
+
+
+def _thing(
+    one: Service, figs: Figures | None, thing: registry.Thing, seen: datetime, online: bool,
+    measured: Iterable[_Value], stream: int, span: Span, lang: str,
+) -> v.Station:  # fmt: skip
+    sending = "overview.online" if online else "overview.offline"
+    signal = status = Status("ok" if online else "notice", t(sending, lang))
+    latest = figs.newest.get(thing.id) if figs else None
+    value = None
+    if figs and latest and figs.fresh(latest):
+        output = figs.indicator.definition.outputs[0]
+        value = _with_unit(number(latest.value, lang, output.decimals), output.unit)
+        judged = overview.status_of(latest, lang)
+        graver = _URGENT_FIRST.index(judged.level) <= _URGENT_FIRST.index(signal.level)
+        status = judged if graver and judged.level != "unknown" else signal
+    said = [
+        f"{m.parameter.title[lang]} "
+        + _with_unit(number(m.value, lang, m.parameter.decimals), m.parameter.unit)
+        for m in measured
+        if m.value is not None
+    ]
+    return v.Station(
+        id=str(thing.id),
+        name=thing.title(lang),
+        place=" · ".join(said[:MOST_MEASURED]),
+        longitude=thing.lon or 0.0,
+        latitude=thing.lat or 0.0,
+        aqi=None,
+        aqi_class=None,
+        at=seen,
+        online=online,
+        reason=None if online or status is signal else t("ioc.no_signal", lang),
+        chart_url=overview.url(
+            "chart", one.base, stream=latest.stream_id if latest else stream, r=span.name
+        ),
+        explain_url=overview.explain_url(figs, latest) if figs and latest else None,
+        figure_url=overview.url("figure", key=overview.key_of(figs), thing=thing.id, r=span.name)
+        if figs and latest
+        else None,
+        word=status.text,
+        placed=thing.lon is not None and thing.lat is not None,
+        value=value,
+        status=status,
+    )
+
+
+def _with_unit(said: str, unit: str) -> str:
+    return said if unit in ("1", "count") else f"{said} {unit}"
+
+
+def chart(
+    desk: Desk, actor: Actor, lang: str, span: Span, one: Service, stream: int | None
+) -> v.ChartView:
+    """The chart of a stream, with ways to what else is known of its thing; without one, of the
+    figure that asks for most attention, or of what was measured. Raises NotFound where there is
+    nothing to draw."""
+    measured = _measured(desk, actor, one)
+    if stream is None:
+        tops = [figs.top for figs in one.figures if figs.top]
+        stands = [overview.status_of(top, lang).level for top in tops]
+        drawn = [*sorted(zip(stands, tops, strict=True), key=lambda x: _URGENT_FIRST.index(x[0]))]
+        every = (value.stream_id for values in measured.values() for value in values)
+        stream = drawn[0][1].stream_id if drawn else min(every, default=None)
+    if stream is None:
+        raise NotFound("web.no_page")
+    view = overview.chart(desk, actor, lang, span, stream, one.base)
+    here = next((found for found in measured.values() if any(m.stream_id == stream for m in found)),
+                _of_figure(one, measured, stream))  # fmt: skip
+    return replace(
+        view,
+        quantities=(
+            *view.quantities,
+            *(
+                v.Choice(m.parameter.title[lang],
+                         overview.url("chart", one.base, stream=m.stream_id, r=span.name),
+                         m.stream_id == stream)
+                for m in here
+            ),
+        ),
+        stations=(),  # the list beside it has them all
+    )  # fmt: skip
+
+
+def _of_figure(one: Service, measured: dict[int, list[_Value]], stream: int) -> list[_Value]:
+    """What was measured at the thing whose figures a stream holds."""
+    things_ = (x.thing_id for f in one.figures for x in f.newest.values() if x.stream_id == stream)
+    return measured.get(next(things_, 0), [])
+
+
+# -- the page ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """An indicator or dataset of the pack: where it is shown, what nobody has confirmed yet."""
+
+    title: str
+    url: str
+    note: str
+    verify: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PackView:
+    """The whole page. Panels that there is nothing for, or that are not for this person, are None."""
+
+    title: str
+    spans: tuple[v.Choice, ...]
+    cards: o.CardsView
+    stations: v.StationsView | None
+    map: v.MapView | None
+    chart: v.ChartView | None
+    data: o.DataView
+    work: v.WorkPanel | None
+    facts: tuple[v.Fact, ...]
+    indicators: tuple[Part, ...]
+    datasets: tuple[Part, ...]
+    sources: tuple[Reference, ...]
+
+
+def page(
+    desk: Desk, actor: Actor, lang: str, span: Span, name: str, stream: int | None = None
+) -> PackView:
+    """Raises NotFound as `service` does."""
+    one = service(desk, actor, name)
+    listed = things(desk, actor, lang, span, one)
+    placed = any(station.placed for station in listed.stations)
+    return PackView(
+        title=one.pack.title[lang],
+        spans=overview.spans(span, lang, one.base),
+        cards=cards(desk, actor, lang, span, one),
+        stations=listed if listed.stations else None,
+        map=_map(desk, listed, lang) if placed else None,
+        chart=chart(desk, actor, lang, span, one, stream) if listed.stations else None,
+        data=data(desk, actor, lang, span, one),
+        work=work(desk, actor, lang, one) if desk.sees_work(actor) else None,
+        facts=_facts(desk, actor, lang, one.pack),
+        indicators=tuple(_indicator(i, lang) for i in one.indicators),
+        datasets=tuple(
+            Part(d.contract.title[lang], f"{DATA}/{d.name}", d.name) for d in one.datasets
+        ),
+        sources=one.pack.sources,
+    )
+
+
+def _map(desk: Desk, listed: v.StationsView, lang: str) -> v.MapView:
+    silent = len(listed.stations) - listed.online
+    about = t("pack.map_about", lang, online=listed.online, silent=silent)
+    ground = overview.ground(desk, listed, lang)
+    return replace(ground, title=t("pack.map", lang), subtitle=about, legend=False)
+
+
+def _facts(desk: Desk, actor: Actor, lang: str, pack: Pack) -> tuple[v.Fact, ...]:
+    with desk.db.transaction() as conn:
+        agency = agencies.find_agency(conn, pack.owner.code)
+    owner = agency.name(lang) if agency else pack.owner.title[lang]
+    may = agency and decide(actor, "agency.read", Resource("agency", pack.owner.code)).allowed
+    return (
+        v.Fact(t("pack.owner", lang), owner, f"{AGENCIES}/{pack.owner.code}" if may else None),
+        v.Fact(t("pack.version", lang), pack.version),
+    )
+
+
+def _indicator(indicator: Indicator, lang: str) -> Part:
+    definition = indicator.definition
+    unit = definition.outputs[0].unit
+    note = t(f"subjects.grain_{definition.grain}", lang)
+    verify = [definition.verify[lang]] if definition.verify else []
+    verify += [
+        f"{limit.title[lang]}: {number(limit.limit, lang)} ({limit.source})"
+        for limit in definition.thresholds
+        if limit.verify
+    ]
+    return Part(
+        definition.title[lang], f"{INDICATORS}/{definition.name}",
+        note if unit == "1" else f"{note} · {unit}", tuple(verify),
+    )  # fmt: skip
