@@ -55,6 +55,7 @@ soak: $(READY) ## the wall unattended for 8 hours, through restarts and a cut (l
 lock: $(READY) ## write requirements/*.txt anew from *.in: hashes for all platforms, no addresses
 	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --upgrade requirements/run.in -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements/dev.in -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate --no-header requirements/databases.in -c requirements/run.txt -o requirements/databases.txt
 
 clean: ## remove what setup made (not the data)
 	rm -rf $(VENV) node_modules frontend/node_modules dothi/web/static/vendor .hypothesis .ruff_cache .import_linter_cache

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from bench.home import fresh_home
-from bench.measure import compared, in_turns, show
+from bench.measure import compared, in_turns, line, show
 from dothi.lake import registry
 from dothi.lake.model import Batch, SeriesRows, Source
 from dothi.lake.registry import Dataset
@@ -60,7 +60,12 @@ def measured(runs: int = 15, each: int = 8) -> dict[str, Any]:
                 _figure(lake, air, own), _floor(bare, other), runs, each=each
             )  # fmt: skip
             out[name] = compared(figure, floor, TARGET)
-    return {"name": "commit", "rows": ROWS, "runs": runs * each, **out["fresh"], "cases": out}
+    fresh = out["fresh"]
+    told = line("commit of 1,000 rows", fresh["figure_ms"], "ms", TARGET, floor=fresh["floor_ms"],
+                ratio=fresh["ratio"])  # fmt: skip
+    return {
+        "name": "commit", "rows": ROWS, "runs": runs * each, **fresh, "cases": out, "lines": [told],
+    }  # fmt: skip
 
 
 def _streams(db: Database, air: Dataset, count: int) -> list[int]:

@@ -32,6 +32,7 @@ def fresh_home() -> Iterator[tuple[Database, Lake, Path]]:
             db = Database(url, name="bench")
             (above / "lake").mkdir()
             lake = Lake(db, above / "lake")
+            lake.body.settle()
             packs = load_all(shipped())
             with db.transaction() as conn:
                 install(conn, packs)

@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 
 from bench.home import fresh_home
-from bench.measure import OUT, Cost, cost, medians, percentile, show
+from bench.measure import OUT, Cost, cost, line, medians, percentile, show
 from bench.product import PAGE, Client, Product, product
 from dothi.lake import registry
 from dothi.lake.loading import FileStore, load_file
@@ -60,9 +60,18 @@ def measured(runs: int = 3, *, web: bool = True) -> dict[str, Any]:
         "ratio": round(speed, 2), "cpu_ratio": round(floor.cpu_s / figure.cpu_s, 2),
         "target": TARGET_SPEED, "met": speed >= TARGET_SPEED, "steps_s": steps,
     }  # fmt: skip
+    answer["lines"] = [
+        line("5 M rows from CSV, speed", figure.wall_s, "s", TARGET_SPEED, floor=floor.wall_s,
+             ratio=speed, least=True)
+    ]  # fmt: skip
     if web:
         answer["web"] = _meanwhile(path)
         answer["met"] = answer["met"] and answer["web"]["met"]
+        for name, ratio in answer["web"]["p95_ratio"].items():
+            alone, busy = (answer["web"][when][name]["p95_ms"] for when in ("alone", "during_load"))
+            answer["lines"].append(
+                line(f"p95 of {name} meanwhile", busy, "ms", TARGET_P95, floor=alone, ratio=ratio)
+            )
     return answer
 
 

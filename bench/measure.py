@@ -71,6 +71,26 @@ def compared(figure: Cost, floor: Cost, target: float) -> dict[str, Any]:
     }
 
 
+def line(
+    what: str, figure: float, unit: str, target: float, *, floor: float | None = None,
+    ratio: float | None = None, least: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """One promise and whether it is kept. `target` is for the ratio where there is one, else for the
+    figure, in its unit; `least`: it must be reached, not kept below."""
+    judged = figure if ratio is None else ratio
+    sign, of = ("≥" if least else "≤"), (f" {unit}" if ratio is None else " ×")
+    return {
+        "what": what, "figure": f"{_short(figure)} {unit}",
+        "floor": "" if floor is None else f"{_short(floor)} {unit}",
+        "ratio": None if ratio is None else round(ratio, 2), "target": f"{sign} {target:g}{of}",
+        "met": judged >= target if least else judged <= target,
+    }  # fmt: skip
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def percentile(values: Iterable[float], share: float) -> float:
     """The value that this share of them does not exceed."""
     ordered = sorted(values)

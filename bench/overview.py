@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from bench.measure import cost, cpu_s, in_turns, percentile, show
+from bench.measure import cost, cpu_s, in_turns, line, percentile, show
 from bench.product import PATIENCE_S, Client, Product, product
 
 PAGE = "/ioc"
@@ -60,7 +60,14 @@ def measured(
         idle, share = _shares(running, signed, screens, seconds)
         client.close()
     cold_ms = percentile(anew, 0.5)
+    floor_ms = floor.cpu_s * 1000
     return {
+        "lines": [
+            line("overview made anew, CPU", cold_ms, "ms", COLD_MS, floor=floor_ms),
+            line("overview from the cache, CPU", cached.cpu_s * 1000, "ms", CACHED_MS, floor=floor_ms),
+            line(f"{screens} live screens, share of a core", 100 * (share - idle), "%",
+                 100 * SCREENS_SHARE, floor=100 * idle),
+        ],
         "name": "overview", "rows": None, "runs": requests, "figure_cold_cpu_ms": round(cold_ms, 1),
         "figure_cached_cpu_ms": round(cached.cpu_s * 1000, 2), "floor_cpu_ms": round(floor.cpu_s * 1000, 2),
         "screens": screens, "share_of_a_core": round(share, 4), "floor_share": round(idle, 4),

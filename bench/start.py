@@ -18,10 +18,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.measure import show
+from bench.measure import line, show
 from bench.product import Product, up
 
 TARGETS_S = {"first": 45.0, "next": 5.0, "after_kill": 5.0, "after_kill_big": 10.0}
+WORDS = {
+    "first": "first `up --demo` until a page", "next": "next `up --demo` until a page",
+    "after_kill": "start after kill -9", "after_kill_big": "start after kill -9, 10 M rows",
+}  # fmt: skip
 STREAM = 1_000_000
 """Numbers no real stream has: the rows weigh as any others and stand on no screen."""
 
@@ -62,6 +66,7 @@ def measured(runs: int = 3, rows: int = 10_000_000) -> dict[str, Any]:
         if cases
     }
     return {
+        "lines": [line(WORDS[name], case["page_s"], "s", TARGETS_S[name]) for name, case in cases.items()],
         "name": "start", "rows": rows, "runs": runs, "home_mb": size // 2**20,
         "figure_s": {name: case["page_s"] for name, case in cases.items()},
         "target": {name: case["target_s"] for name, case in cases.items()},

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.home import fresh_home
-from bench.measure import cpu_s, show
+from bench.measure import cpu_s, line, show
 from dothi.lake import registry
 from dothi.lake.model import Batch, SeriesRows, Source
 from dothi.lake.service import Lake
@@ -64,6 +64,10 @@ def measured(runs: int = 4, seconds: float = 6.0) -> dict[str, Any]:
             order.reverse()
     figure, floor = statistics.median(rates["figure"]), statistics.median(rates["floor"])
     return {
+        "lines": [
+            line("16 writers with listeners, commits a second", figure, "/s", TARGET, floor=floor,
+                 ratio=figure / floor, least=True)
+        ],
         "name": "writers", "rows": ROWS, "runs": runs, "writers": PROCESSES * THREADS,
         "listeners": LISTENERS, "streams": LISTENERS * STREAMS, "rings_heard": heard,
         "figure_per_s": round(figure), "floor_per_s": round(floor),

@@ -18,6 +18,8 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ASGIApp
 
 from dothi import __version__
+from dothi.forms import api as forms_api
+from dothi.forms.service import Forms
 from dothi.house import House
 from dothi.identity import units_api
 from dothi.identity.guard import Guard
@@ -28,8 +30,12 @@ from dothi.indicators import api as indicators_api
 from dothi.ioc import (
     arrangement,
     data_pages,
+    duty_pages,
+    forms_pages,
     inspect_pages,
+    leader_pages,
     league,
+    load_pages,
     overview_pages,
     pack_pages,
     score_pages,
@@ -41,7 +47,7 @@ from dothi.ioc import (
 )
 from dothi.ioc import pages as ioc_pages
 from dothi.ioc.admin import pages as admin_pages
-from dothi.ioc.admin.office import Office
+from dothi.ioc.admin.office import Office, visit_of
 from dothi.ioc.desk import Desk
 from dothi.ioc.menu import menu
 from dothi.kernel.i18n import t
@@ -104,6 +110,7 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
         "office": Office(db, settings, site.hasher, guard, cache, house.bell),
         "db": db,
         "lake": house.lake,
+        "forms": Forms(db, house.lake, house.files),
         "files": house.files,
         "assets": assets,
         "hub": hub,
@@ -112,12 +119,14 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
     dependencies = {name: _provide(value) for name, value in provided.items()}
     dependencies["actor"] = Provide(_actor, sync_to_thread=False)
     dependencies["lang"] = Provide(_lang, sync_to_thread=False)
+    dependencies["visit"] = Provide(visit_of)
     app = Litestar(
         route_handlers=[
             units_api.router,
             lake_api.router,
             out_api.router,
             indicators_api.router,
+            forms_api.router,
             web_pages.router,
             oidc_pages.router,
             ioc_pages.router,
@@ -126,12 +135,16 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
             score_pages.router,
             pack_pages.router,
             wall_pages.router,
+            leader_pages.router,
             subject_pages.router,
             search_pages.router,
             data_pages.router,
+            duty_pages.router,
+            forms_pages.router,
             league.router,
             sql_pages.router,
             inspect_pages.router,
+            load_pages.router,
             *admin_pages.ROUTERS,
             Router(
                 "/", route_handlers=[health.healthz, health.readyz, health.metrics, openapi]

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dothi.kernel.errors import DothiError, Misconfigured, Unavailable
 from dothi.kernel.i18n import t
@@ -51,16 +51,21 @@ COMMANDS = (
     Command("migrate", "dothi.cli"),
     Command("demo", "dothi.cli"),
     Command("load", "dothi.lake.commands"),
+    Command("undo", "dothi.lake.commands"),
     Command("workbook", "dothi.lake.commands"),
     Command("inspect", "dothi.lake.inspecting"),
     Command("define", "dothi.lake.defining"),
     Command("units", "dothi.identity.units_commands"),
     Command("sql", "dothi.lake.out.commands"),
     Command("account", "dothi.identity.commands"),
+    Command("agency", "dothi.identity.commands"),
     Command("key", "dothi.identity.commands"),
     Command("audit", "dothi.identity.commands"),
     Command("calendar", "dothi.work.commands"),
+    Command("explain", "dothi.indicators.commands"),
     Command("pack", "dothi.indicators.commands"),
+    Command("pull", "dothi.pulls.commands"),
+    Command("target", "dothi.indicators.target_commands"),
 )
 
 
@@ -148,19 +153,23 @@ def arguments_status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help=t("cli.option_json", language(os.environ))
     )
+    parser.add_argument("--wait", metavar="S", help=t("cli.option_wait", language(os.environ)))
 
 
 def run_status(args: argparse.Namespace, settings: Settings) -> int:
     """What runs on this home: 0 it serves, 1 not yet or no more, 3 nothing runs."""
     home, lang = Home(settings.home), settings.lang
-    state = home.state() if home.locked() else None
-    if state is None or _supervisor(state) is None:
+    until = time.monotonic() + (_whole("--wait", args.wait, 0, 86_400) if args.wait else 0)
+    state, ready = _standing(home)
+    while not ready and time.monotonic() < until:
+        time.sleep(0.2)
+        state, ready = _standing(home)
+    if state is None:
         if args.json:
             print(json.dumps({"running": False, "home": str(home.path)}))
         else:
             print(t("cli.not_running", lang, home=home.path))
         return NOT_RUNNING
-    ready = probe.http(state["host"], state["port"], timeout_s=2.0) is probe.Answer.READY
     if args.json:
         print(json.dumps({"running": True, "ready": ready, "home": str(home.path), **state}))
         return 0 if ready else 1
@@ -175,6 +184,14 @@ def run_status(args: argparse.Namespace, settings: Settings) -> int:
             line += " " + t("cli.restarted", lang, count=child["restarts"])
         print(f"  {child['name']:<12} {line}")
     return 0 if ready else 1
+
+
+def _standing(home: Home) -> tuple[dict[str, Any] | None, bool]:
+    """What the supervisor of a home wrote, None when none runs; and whether it serves."""
+    state = home.state() if home.locked() else None
+    if state is None or _supervisor(state) is None:
+        return None, False
+    return state, probe.http(state["host"], state["port"], timeout_s=2.0) is probe.Answer.READY
 
 
 def run_stop(_args: argparse.Namespace, settings: Settings) -> int:

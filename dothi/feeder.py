@@ -52,6 +52,8 @@ def _catch_up(settings: Settings) -> tuple[str, list[datetime], ServicesFed]:
     """A key for the public door, the instant up to which all stations of each kind are complete, and
     where the public services stand."""
     # The first page is out: what comes now takes half a second of CPU and holds up nobody.
+    from dothi.forms.demo import put_returns
+    from dothi.forms.service import Forms
     from dothi.house import House
     from dothi.identity import keys
     from dothi.identity.model import SYSTEM, Role
@@ -60,6 +62,7 @@ def _catch_up(settings: Settings) -> tuple[str, list[datetime], ServicesFed]:
     from dothi.packs.demo.prepare import prepare
     from dothi.packs.demo.spec import demo_specs
     from dothi.packs.demo.units import put_units
+    from dothi.work.duty.demo import put_duty
 
     house = House.open(settings, "demo", max_size=2)
     try:
@@ -71,7 +74,12 @@ def _catch_up(settings: Settings) -> tuple[str, list[datetime], ServicesFed]:
                 actions=["dataset.load"], lifetime=KEY_LIVES, actor=SYSTEM, now=utc_now(),
             )  # fmt: skip
         put_units(house.db)
-        return issued[1], until, _services(house)
+        with house.db.transaction() as conn:
+            put_duty(conn, utc_now())
+        house.bell.ring()
+        services = _services(house)
+        put_returns(Forms(house.db, house.lake, house.files))
+        return issued[1], until, services
     finally:
         house.close()
 

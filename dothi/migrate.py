@@ -35,7 +35,7 @@ def _fingerprint(settings: Settings) -> str:
     """Of all code, since any of it may read a pack otherwise than before, of all packs and of the
     working calendar, whose days are kept for some years around the present one."""
     files = {*PACKAGE.rglob("*.py"), PACKAGE / "kernel" / "workdays.toml"}
-    for folder in (settings.packs, shipped_packs()):
+    for folder in (settings.packs, settings.own_packs, shipped_packs()):
         files |= {path for path in folder.rglob("*") if path.is_file()}
     year = local_date(utc_now(), VN).year
     return settled.fingerprint(files, settings.packs, settings.demo, year)

@@ -6,15 +6,18 @@ Each reaction is a durable cursor over the event log: its effect and its place c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from dothi.identity.agencies import successors
 from dothi.identity.model import SYSTEM, Actor
 from dothi.indicators.service import find as find_indicator
 from dothi.kernel import i18n
+from dothi.kernel.period import Period
 from dothi.kernel.time import utc_now
 from dothi.lake import registry, sharing
 from dothi.store.database import Connection
 from dothi.store.events import Cursor, Event, emit
+from dothi.work.duty.store import pass_on as pass_on_duty
 from dothi.work.model import Severity
 from dothi.work.service import Opening, open_item
 from dothi.work.store import pass_on as pass_on_work
@@ -75,11 +78,46 @@ def threshold_to_work(conn: Connection, events: Sequence[Event]) -> None:
         )
 
 
+def late_return_to_work(conn: Connection, events: Sequence[Event]) -> None:
+    """A return was not submitted in time: who reports gets a task, one for form and period."""
+    for event in events:
+        said = event.payload
+        dataset = registry.find(conn, said["dataset"])
+        form = dataset.contract.form
+        if form is None:  # the dataset has lost its form meanwhile
+            continue
+        period = Period.parse(said["period"])
+        titles, details = {}, {}
+        for lang in i18n.LANGS:
+            titles[lang] = i18n.t(
+                "reactions.late_title", lang, form=dataset.contract.title[lang],
+                period=period.label(lang),
+            )  # fmt: skip
+            details[lang] = i18n.t(
+                "reactions.late_detail", lang, due=date.fromisoformat(said["due"]),
+                party=said["party"],
+            )  # fmt: skip
+        open_item(
+            conn,
+            SYSTEM,
+            Opening(
+                kind="task",
+                title=titles,
+                detail=details,
+                severity=Severity.NOTICE,
+                agency_id=said["agency"],
+                source={"form": f"{said['dataset']}/{said['period']}/{said['party']}"},
+                dedupe_key=f"form:{said['dataset']}:{said['period']}:{said['party']}",
+            ),
+        )
+
+
 def merger_to_owners(conn: Connection, events: Sequence[Event]) -> None:
     """An agency became part of another: what it owned passes to its successor."""
     for event in events:
         old, new = event.payload["agency"], event.payload["into"]
         sharing.pass_on(conn, old, new)
+        pass_on_duty(conn, old, new)
         number = (event.actor or "").removeprefix("account:")
         by = Actor("person", int(number), name=event.payload["by"]) if number.isdigit() else SYSTEM
         codes = pass_on_work(conn, old, new, by, utc_now())
@@ -92,7 +130,9 @@ def merger_to_owners(conn: Connection, events: Sequence[Event]) -> None:
 REACTIONS = (
     # a limit was passed → a work item for the owner
     Cursor("threshold_to_work", ("indicator.threshold",), threshold_to_work),
-    # an agency was merged into another → its datasets and its open work pass to that
+    # a return was not submitted in time → a task for who reports
+    Cursor("late_return_to_work", ("form.late",), late_return_to_work),
+    # an agency was merged into another → its datasets, its open work and its shifts pass to that
     Cursor("merger_to_owners", ("agency.merged",), merger_to_owners),
 )
 
@@ -107,6 +147,12 @@ def topics_of(event: Event, datasets: dict[str, str]) -> list[str]:
         return topics
     if event.kind.startswith("work."):
         return ["work"]
+    if event.kind == "target.set":
+        return ["targets"]
+    if event.kind == "leader.fixed":
+        return ["leader"]
+    if event.kind.startswith("duty."):
+        return ["duty"]
     if event.kind == "screen.arranged":
         return [f"arranged:{event.subject}"]
     return []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dothi.house import House
 from dothi.identity import accounts
-from dothi.indicators import scores
-from dothi.indicators import service as indicators
+from dothi.identity.model import SYSTEM
+from dothi.indicators.installing import bring, usable
+from dothi.ioc import leader_demo
 from dothi.kernel.i18n import t
 from dothi.kernel.time import utc_now
-from dothi.packs import install, load
 from dothi.packs.demo.prepare import prepare
 from dothi.packs.demo.spec import demo_accounts, demo_agencies, demo_specs
 from dothi.store import settled
@@ -27,6 +27,7 @@ def settle(settings: Settings, mark: str) -> None:
     migrate_schema(settings.database_url)
     house = House.open(settings, "migrate", max_size=4)
     try:
+        house.lake.body.settle()
         _install(house, mark)
         if settings.demo and house.ballast.writes_allowed():
             for spec in demo_specs():
@@ -37,7 +38,7 @@ def settle(settings: Settings, mark: str) -> None:
 
 def _install(house: House, mark: str) -> None:
     settings = house.settings
-    packs = load.load_all(settings.packs)
+    packs, faults = usable(settings)
     home = Home(settings.home)
     with house.db.transaction() as conn:
         password = home.first_password()
@@ -46,14 +47,17 @@ def _install(house: House, mark: str) -> None:
         made: dict[str, str] = {}
         if settings.demo:
             made = accounts.demo_accounts(conn, demo_agencies(), demo_accounts())
-        install.install(conn, packs)
-        indicators.install(conn, packs)
-        scores.install(conn, packs)
+        bring(conn, packs)
+        if settings.demo:
+            leader_demo.put(conn, SYSTEM, utc_now().year)
         calendars.keep_up(conn, utc_now())
         settled.put_mark(conn, mark)
-    if made:
-        lines = [
-            t("cli.demo_account", settings.lang, login=login, password=password)
-            for login, password in made.items()
-        ]
+    lang = settings.lang
+    lines = [t("packs.left_out", lang)] if faults else []
+    lines += [f"  {fault.where}: {fault.text(lang)}" for fault in faults[:50]]
+    lines += [
+        t("cli.demo_account", lang, login=login, password=password)
+        for login, password in made.items()
+    ]
+    if lines:
         home.leave_notice("\n".join(lines))

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from subprocess import Popen
 from types import FrameType
 
-from dothi.kernel.errors import DothiError, Unavailable
+from dothi.kernel.errors import Busy, DothiError, Unavailable
 from dothi.kernel.i18n import t
 from dothi.store import probe
 from dothi.store.ballast import Ballast
@@ -146,8 +146,9 @@ class Supervisor:
 
     def _start(self) -> None:
         adopt_orphans()
+        was_killed = self.home.state() is not None
         self._end_leftovers()
-        self._socket = listen(self.settings.host, self.settings.port)
+        self._socket = self._listen(EVERYTHING_STOPS_S if was_killed else 0.0)
         self._port = self._socket.getsockname()[1]
         self._write_state()
         self._ballast = Ballast(
@@ -162,6 +163,18 @@ class Supervisor:
             self._start_role(role)
         self._await_readiness()
         self._announce()
+
+    def _listen(self, patience_s: float) -> socket.socket:
+        """The socket. A run that was killed between making a web process and writing its number
+        down leaves one that nobody knows of, and that holds the port until it notices."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                return listen(self.settings.host, self.settings.port)
+            except Busy:
+                if time.monotonic() >= deadline:
+                    raise
+            self._pump(0.05)
 
     def _start_database(self) -> None:
         self._say("database_starts")

@@ -6,9 +6,11 @@ import logging
 import os
 import signal
 import threading
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 
 from dothi import jail
+from dothi.forms.jobs import tell_late
 from dothi.house import House
 from dothi.identity import audit, heads, sessions, throttle
 from dothi.indicators.recompute import Recomputer
@@ -17,15 +19,21 @@ from dothi.ioc.names import Keeper
 from dothi.kernel.errors import Unavailable
 from dothi.kernel.time import VN, day_start, local_date, utc_now
 from dothi.lake import registry
+from dothi.pulls.jobs import PullTimer
+from dothi.pulls.running import Ground
 from dothi.reactions import REACTIONS
 from dothi.store.events import Listener
 from dothi.store.home import Home
 from dothi.store.settings import Settings
+from dothi.work.duty import brief
 from dothi.work.jobs import RungTimer
 
 IDEMPOTENCY_KEPT = timedelta(days=7)
 HEADS_EVERY_S = 60.0
 MAINTAIN_EVERY_S = 3600.0
+BRIEFS_EVERY_S = 5.0
+"""How late after its hour a morning brief is begun at most."""
+BRIEF_AGAIN = timedelta(minutes=1)
 NAMES_EVERY_S = 30.0
 """How late a new name can be found at most."""
 
@@ -67,10 +75,16 @@ class _Worker:
         heaviest = Listener(house.db, self._scores)
         keeper = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
         keeper.start()
+        briefs = threading.Thread(target=self._make_briefs, name="briefs", daemon=True)
+        briefs.start()
+        pulls = PullTimer(
+            Ground(house.db, house.lake, house.files, house.settings, house.ballast.writes_allowed)
+        )
         self._stop.wait()
         for part in (quick, heavy, heaviest):
             part.signal_close()
         timer.close()
+        pulls.close()
 
     def _quick(self, timer: RungTimer) -> None:
         """What people wait for: reactions, then the audit trail."""
@@ -93,6 +107,30 @@ class _Worker:
 
     # -- what happens by the clock ----------------------------------------------------------------
 
+    def _make_briefs(self) -> None:
+        """Make each morning brief at its hour, or as soon as there is somebody to make it."""
+        again: dict[tuple[int, date], datetime] = {}
+        while not self._stop.wait(BRIEFS_EVERY_S):
+            now = utc_now()
+            try:
+                with self._house.db.transaction() as conn:
+                    wanted = brief.due(conn, now)
+            except Unavailable:
+                continue
+            except Exception:
+                log.exception("nobody could be asked which briefs are due")
+                continue
+            for one in wanted:
+                if again.get(one, now) > now:
+                    continue
+                try:
+                    make_brief(self._house, *one)
+                    self._house.bell.ring()
+                except Exception:
+                    # One that cannot be made does not keep the others waiting.
+                    log.exception("a morning brief failed, tried again in a minute")
+                    again[one] = now + BRIEF_AGAIN
+
     def _keep_house(self) -> None:
         jobs = (
             ("pending", timedelta(days=3650), self._house.lake.drop_pending),
@@ -102,6 +140,7 @@ class _Worker:
             ("purge", timedelta(hours=1), self._purge),
             ("sweep", timedelta(hours=1), self._sweep),
             ("names", timedelta(seconds=NAMES_EVERY_S), self._names.look),
+            ("forms", timedelta(minutes=10), self._tell_late),
         )
         while not self._stop.wait(1.0):
             for name, every, job in jobs:
@@ -134,6 +173,10 @@ class _Worker:
                 return
             self._house.lake.close_days(dataset.id, midnight)
 
+    def _tell_late(self) -> None:
+        if tell_late(self._house.db):
+            self._house.bell.ring()
+
     def _sweep(self) -> None:
         """Remove what killed processes left lying about."""
         self._house.files.sweep(utc_now())
@@ -145,3 +188,16 @@ class _Worker:
             sessions.purge(conn, sessions.Lifetime(), now)
             throttle.purge(conn, now)
             conn.execute("DELETE FROM idempotency WHERE at < %s", (now - IDEMPOTENCY_KEPT,))
+
+
+def make_brief(house: House, agency: int, day: date) -> bool:
+    """Make the morning brief of a day; False where somebody else has made it meanwhile."""
+    # The screens' parts take memory and half a second to load, and are needed once a day.
+    from dothi.ioc.desk import Desk
+    from dothi.ioc.duty_brief import gather
+    from dothi.web.site import PanelCache
+
+    now = utc_now()
+    # Nothing that was kept for an earlier brief may be told in this one.
+    desk = Desk(house.db, house.lake, PanelCache(lambda _: 0), house.settings)
+    return brief.make(house.db, agency, day, partial(gather, desk, agency, day, now), now=now)

@@ -1,7 +1,8 @@
 """What all tests stand on: a real PostgreSQL, the shared inputs, a fresh database for each test.
 
 `DOTHI_TEST_SERVER` may name another server (a superuser's URL), so that the same tests run on
-the oldest PostgreSQL we support; without it the embedded one is started.
+the oldest PostgreSQL we support; without it the embedded one is started. For n workers it names n
+servers, with blanks between: what one test leaves open, another must not wait for.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from dothi.store.database import Database, own_sql
 from dothi.store.migrations import migrate
@@ -26,6 +28,10 @@ from dothi.store.migrations import migrate
 ROOT = Path(__file__).resolve().parent.parent
 APP_PASSWORD = "only-for-tests"
 _numbers = itertools.count(1)
+
+# How long one example takes says more about the machine's other work than about ours.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +46,9 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """A superuser's URL on a running PostgreSQL that belongs to this test run."""
-    if url := os.environ.get("DOTHI_TEST_SERVER"):
-        yield url
+    if urls := os.environ.get("DOTHI_TEST_SERVER", "").split():
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        yield urls[worker % len(urls)]
         return
     folder = Path(tempfile.mkdtemp(prefix="dothi-test-", dir="/tmp"))
     process = _start_postgres(folder)

@@ -1,4 +1,4 @@
-"""`dothi account`, `dothi key` and `dothi audit`, for whoever administers the server.
+"""`dothi account`, `dothi agency`, `dothi key` and `dothi audit`, for whoever administers the server.
 
 Who can read the data home or knows the database's address acts as the house itself; what they do
 is in the audit trail as done by `system`.
@@ -10,19 +10,20 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dothi.kernel.errors import Invalid, Misconfigured, NotFound
+from dothi.kernel.errors import Misconfigured, NotFound
 from dothi.kernel.i18n import t
+from dothi.store.command import database, faults_in
 from dothi.store.home import Home
 from dothi.store.settings import Settings, language
 
 if TYPE_CHECKING:
     from dothi.identity.heads import Report
-    from dothi.store.database import Database
+    from dothi.identity.model import Agency
 
 # -- dothi account -------------------------------------------------------------------------------
 
@@ -50,7 +51,7 @@ def run_account(args: argparse.Namespace, settings: Settings) -> int:
     from dothi.identity.model import SYSTEM
 
     lang, hasher = settings.lang, passwords.Passwords()
-    with _database(settings) as db, db.transaction() as conn:
+    with database(settings) as db, db.transaction() as conn:
         if args.act == "list":
             for account in accounts.accounts(conn):
                 off = "-" if account.disabled_at else "+"
@@ -58,7 +59,7 @@ def run_account(args: argparse.Namespace, settings: Settings) -> int:
             return 0
         if args.act == "add":
             password, made = _password(args)
-            with _faults_in(lang):
+            with faults_in(lang):
                 accounts.create_account(
                     conn,
                     login=args.login,
@@ -77,7 +78,7 @@ def run_account(args: argparse.Namespace, settings: Settings) -> int:
                 raise NotFound("identity.account_not_found", login=args.login)
             if args.act == "password":
                 password, made = _password(args)
-                with _faults_in(lang):
+                with faults_in(lang):
                     accounts.set_password(
                         conn, account.id, password, hasher=hasher, actor=SYSTEM, must_change=made
                     )
@@ -95,6 +96,86 @@ def run_account(args: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
+# -- dothi agency --------------------------------------------------------------------------------
+
+
+def arguments_agency(parser: argparse.ArgumentParser) -> None:
+    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    listed = _act(acts, "list", "identity.help_agency_list")
+    _argument(listed, "--on", "identity.option_agency_on", type=_day, metavar="DAY")
+    add = _act(acts, "add", "identity.help_agency_add")
+    rename = _act(acts, "rename", "identity.help_agency_rename")
+    merge = _act(acts, "merge", "identity.help_agency_merge")
+    close = _act(acts, "close", "identity.help_agency_close")
+    for act in (add, rename, merge, close):
+        _argument(act, "code", "identity.option_agency_code", metavar="CODE")
+    for act, needed in ((add, True), (rename, False)):
+        _argument(act, "--vi", "identity.option_agency_vi", metavar="NAME", required=needed)
+        _argument(act, "--en", "identity.option_agency_en", metavar="NAME", required=needed)
+        _argument(act, "--parent", "identity.option_agency_parent", metavar="CODE")
+    _argument(add, "--from", "identity.option_agency_from", type=_day, metavar="DAY", dest="since")
+    _argument(merge, "--into", "identity.option_agency_into", required=True, metavar="CODE")
+    for act in (merge, close):
+        _argument(
+            act, "--on", "identity.option_agency_day", required=True, type=_day, metavar="DAY"
+        )
+        _argument(act, "--ground", "identity.option_agency_ground", required=True, metavar="TEXT")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        said = t("identity.bad_day", language(os.environ), text=text)
+        raise argparse.ArgumentTypeError(said) from error
+
+
+def run_agency(args: argparse.Namespace, settings: Settings) -> int:
+    """Make, rename, merge, end or list agencies, as the administration's page does."""
+    from dothi.identity import agencies
+    from dothi.identity.model import SYSTEM, Agency
+
+    lang = settings.lang
+    with database(settings) as db, db.transaction() as conn:
+        if args.act == "list":
+            for one in agencies.agencies(conn, args.on):
+                print(_agency_line(one, lang))
+            return 0
+        with faults_in(lang):
+            if args.act == "add":
+                made = Agency(args.code, args.vi, args.en, args.parent, valid_from=args.since)
+                agencies.add_agency(conn, made, actor=SYSTEM)
+            elif args.act == "rename":
+                before = agencies.find_agency(conn, args.code)
+                if before is None:
+                    raise NotFound("identity.agency_unknown", code=args.code)
+                given = {"name_vi": args.vi, "name_en": args.en, "parent": args.parent}
+                after = replace(before, **{k: v for k, v in given.items() if v is not None})
+                agencies.change_agency(conn, after, actor=SYSTEM)
+            elif args.act == "merge":
+                agencies.merge_agency(
+                    conn, args.code, args.into, on=args.on, ground=args.ground, actor=SYSTEM
+                )
+            else:
+                agencies.close_agency(conn, args.code, on=args.on, ground=args.ground, actor=SYSTEM)
+        now = agencies.find_agency(conn, args.code)
+        assert now is not None
+    print(_agency_line(now, lang))
+    return 0
+
+
+def _agency_line(one: Agency, lang: str) -> str:
+    """A sign whether it goes on, its code and name, what it stands below, how it ended."""
+    said = ["-" if one.valid_to else "+", one.code, one.name(lang)]
+    if one.merged_into:
+        said.append(t("identity.said_merged", lang, into=one.merged_into, day=one.valid_to))
+    elif one.valid_to:
+        said.append(t("identity.said_ended", lang, day=one.valid_to))
+    elif one.parent:
+        said.append(t("identity.said_below", lang, parent=one.parent))
+    return "  ".join(said)
+
+
 # -- dothi key -----------------------------------------------------------------------------------
 
 
@@ -106,6 +187,7 @@ def arguments_key(parser: argparse.ArgumentParser) -> None:
     _argument(add, "--role", "identity.option_roles", required=True, nargs="+", dest="roles")
     _argument(add, "--action", "identity.option_actions", nargs="+", dest="actions")
     _argument(add, "--days", "identity.option_days", type=int, default=365)
+    _argument(add, "--bare", "identity.option_bare", action="store_true")
     revoke = _act(acts, "revoke", "identity.help_key_revoke")
     _argument(revoke, "prefix", "identity.option_prefix")
     _act(acts, "list", "identity.help_key_list")
@@ -117,7 +199,7 @@ def run_key(args: argparse.Namespace, settings: Settings) -> int:
     from dothi.identity.model import SYSTEM
 
     lang, now = settings.lang, datetime.now(UTC)
-    with _database(settings) as db, db.transaction() as conn:
+    with database(settings) as db, db.transaction() as conn:
         if args.act == "list":
             for key in keys.visible(conn, SYSTEM):
                 off = "-" if key.revoked_at or key.expires_at <= now else "+"
@@ -127,7 +209,7 @@ def run_key(args: argparse.Namespace, settings: Settings) -> int:
             keys.revoke(conn, args.prefix, actor=SYSTEM)
             said = t("identity.key_revoked", lang, prefix=args.prefix)
         else:
-            with _faults_in(lang):
+            with faults_in(lang):
                 key, text = keys.issue(
                     conn,
                     name=args.name,
@@ -138,7 +220,8 @@ def run_key(args: argparse.Namespace, settings: Settings) -> int:
                     actor=SYSTEM,
                     now=now,
                 )
-            said = t("identity.key_added", lang, key=text, expires_at=key.expires_at)
+            said = text if args.bare else t("identity.key_added", lang, key=text,
+                                            expires_at=key.expires_at)  # fmt: skip
     print(said)
     return 0
 
@@ -160,7 +243,7 @@ def run_audit(args: argparse.Namespace, settings: Settings) -> int:
 
     lang, home = settings.lang, Home(settings.home)
     if args.act == "export":
-        with _database(settings) as db, db.snapshot() as conn:
+        with database(settings) as db, db.snapshot() as conn:
             try:
                 count = audit.export(conn, args.file)
             except OSError as error:
@@ -173,7 +256,7 @@ def run_audit(args: argparse.Namespace, settings: Settings) -> int:
         raise Misconfigured("identity.audit.no_heads_file", file=args.heads)
     file, key = heads.kept(home)
     file = args.heads or file
-    with _database(settings) as db, db.snapshot() as conn:
+    with database(settings) as db, db.snapshot() as conn:
         report = heads.verify(conn, file, key)
     print("\n".join(_said(report, compared=file is not None, lang=lang)))
     return 0 if report.sound else 1
@@ -213,29 +296,3 @@ def _password(args: argparse.Namespace) -> tuple[str, bool]:
     if args.password_stdin:
         return sys.stdin.readline().rstrip("\n"), False
     return passwords.generate(), True
-
-
-@contextmanager
-def _faults_in(lang: str) -> Iterator[None]:
-    """Print each fault of a form on its own line before the error itself."""
-    try:
-        yield
-    except Invalid as error:
-        for fault in error.faults:
-            print(f"{fault.where}: {fault.text(lang)}", file=sys.stderr)
-        raise
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    """The installation's database: the one that is named, or the embedded one if it runs."""
-    from dothi.store.database import Database
-    from dothi.store.runner import application_url
-
-    db = Database(
-        settings.database_url or application_url(Home(settings.home)), name="command", max_size=2
-    )
-    try:
-        yield db
-    finally:
-        db.close()

@@ -26,7 +26,10 @@ from dothi.identity.predicate import (
 )
 from dothi.kernel.errors import Forbidden, NotFound, Unauthenticated
 
-Kind = Literal["dataset", "load", "work", "account", "agency", "unit", "key", "audit", "system"]
+Kind = Literal[
+    "dataset", "load", "form", "work", "duty", "account", "agency", "unit", "key", "audit",
+    "system", "leader", "pull",
+]  # fmt: skip
 
 Action = Literal[
     "dataset.read",  # see its rows on a screen, through an API, as a file
@@ -34,14 +37,22 @@ Action = Literal[
     "dataset.load",  # put rows in, by whatever door
     "dataset.undo",  # take a load out again
     "dataset.share",  # decide who outside the owner sees what
+    "target.set",  # say what its figures have to reach
     "load.read",  # who loaded which file when, with its quality report
     "quarantine.read",  # the rejected rows, as they came
     "conflict.decide",  # say which of two contradicting values holds
+    "form.read",  # see a return: what an agency typed for a period, with its evidence
+    "form.enter",  # type it, attach evidence, submit it, correct it
+    "form.approve",  # approve or return what somebody else typed
     "work.read",
     "work.open",  # make a work item by hand
     "work.handle",  # accept, pause, add proof, report done
     "work.assign",  # give it to a person or another agency
     "work.judge",  # accept or refuse the result, close
+    "duty.read",  # who is on call when, the shift log, the morning brief
+    "duty.roster",  # say which shifts there are and who is in them
+    "duty.log",  # write in the log, hand over, edit the brief: while on duty, or as a leader
+    "duty.publish",  # publish the brief, and correct it afterwards
     "account.self",  # own profile, own password, own sessions
     "account.manage",
     "agency.read",
@@ -49,8 +60,11 @@ Action = Literal[
     "unit.read",  # administrative units, their outlines and what became of them
     "unit.manage",
     "key.manage",
+    "pull.manage",  # set up and run what is pulled from other people's databases
     "audit.read",
     "system.status",
+    "leader.open",  # the page of the leader's numbers
+    "leader.fix",  # say which numbers stand there, and who answers for each
 ]
 
 
@@ -84,14 +98,22 @@ _TABLE: dict[Action, str] = {
     "dataset.load":    "all      -        -        -        branch   -        -     ",
     "dataset.undo":    "all      -        -        -        branch   -        -     ",
     "dataset.share":   "all      -        -        branch   -        -        -     ",
+    "target.set":      "all      -        -        branch   branch   -        -     ",
     "load.read":       "all      shared   shared   shared   shared   all      -     ",
     "quarantine.read": "all      branch   own      branch   branch   all      -     ",
     "conflict.decide": "all      -        -        branch   branch   -        -     ",
+    "form.read":       "all      shared   shared   shared   shared   all      -     ",
+    "form.enter":      "all      -        own      -        own      -        -     ",
+    "form.approve":    "all      -        -        branch   -        -        -     ",
     "work.read":       "all      all      own      branch   own      all      -     ",
     "work.open":       "all      all      own      branch   own      -        -     ",
     "work.handle":     "all      all      own      branch   -        -        -     ",
     "work.assign":     "all      all      -        branch   -        -        -     ",
     "work.judge":      "all      all      -        branch   -        -        -     ",
+    "duty.read":       "all      all      own      branch   own      all      -     ",
+    "duty.roster":     "all      own      -        branch   -        -        -     ",
+    "duty.log":        "-        own      own      branch   own      -        -     ",
+    "duty.publish":    "-        own      own      branch   own      -        -     ",
     "account.self":    "self     self     self     self     self     self     -     ",
     "account.manage":  "all      -        -        -        -        -        -     ",
     "agency.read":     "all      all      all      all      all      all      -     ",
@@ -99,8 +121,11 @@ _TABLE: dict[Action, str] = {
     "unit.read":       "all      all      all      all      all      all      all   ",
     "unit.manage":     "all      -        -        -        -        -        -     ",
     "key.manage":      "all      -        -        -        branch   -        -     ",
+    "pull.manage":     "all      -        -        -        branch   -        -     ",
     "audit.read":      "all      -        -        -        -        all      -     ",
     "system.status":   "all      all      -        -        -        all      -     ",
+    "leader.open":     "all      -        -        all      -        -        -     ",
+    "leader.fix":      "all      -        -        branch   -        -        -     ",
 }  # fmt: skip
 
 MATRIX: Mapping[Action, Mapping[Role, Scope]] = MappingProxyType(
@@ -113,21 +138,29 @@ MATRIX: Mapping[Action, Mapping[Role, Scope]] = MappingProxyType(
 )
 
 PERSONS_ONLY: frozenset[Action] = frozenset(
-    {"account.self", "account.manage", "agency.manage", "unit.manage", "key.manage"}
-)
-"""What no key may do: a stolen key must not be able to make itself a successor."""
+    {
+        "account.self", "account.manage", "agency.manage", "unit.manage", "key.manage",
+        "pull.manage", "duty.log", "duty.publish", "form.approve",
+    }
+)  # fmt: skip
+"""What no key may do: a stolen key must not be able to make itself a successor, and what was written
+or published on duty, or approved, has a person's name."""
 
 SEEN_BY: Mapping[Kind, Action] = MappingProxyType(
     {
         "dataset": "dataset.read",
         "load": "load.read",
+        "form": "form.read",
         "work": "work.read",
+        "duty": "duty.read",
         "account": "account.manage",
         "agency": "agency.read",
         "unit": "unit.read",
         "key": "key.manage",
+        "pull": "pull.manage",
         "audit": "audit.read",
         "system": "system.status",
+        "leader": "leader.open",
     }
 )
 """The action that shows a thing of this kind exists; who may not do it gets NotFound."""

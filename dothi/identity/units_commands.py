@@ -10,14 +10,12 @@ import csv
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dothi.kernel.errors import Invalid
 from dothi.kernel.i18n import t
-from dothi.store.home import Home
+from dothi.store.command import database, faults_in
 from dothi.store.settings import Settings, language
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ def arguments_units(parser: argparse.ArgumentParser) -> None:
 
 def run_units(args: argparse.Namespace, settings: Settings) -> int:
     """Do one of the acts; 1 when files or shares are refused."""
-    with _database(settings) as db:
+    with database(settings) as db:
         act = {
             "import": _import, "list": _list, "show": _show, "crosswalk": _crosswalk,
             "share": _share,
@@ -70,7 +68,7 @@ def _import(args: argparse.Namespace, lang: str, db: Database) -> int:
     from dothi.identity.model import SYSTEM
     from dothi.identity.units_import import import_files
 
-    with _faults_in(lang):
+    with faults_in(lang):
         done = import_files(
             db, args.paths, day=args.on, actor=SYSTEM, legal_basis=args.legal_basis,
             say=lambda name: print(t("units.reading", lang, name=name), file=sys.stderr),
@@ -98,7 +96,7 @@ def _share(args: argparse.Namespace, lang: str, db: Database) -> int:
         rows.append(
             ShareRecord(number, args.old, new, args.by, share, amount, args.source, args.given_by)
         )
-    with _faults_in(lang):
+    with faults_in(lang):
         _say(give_shares(db, rows, day=args.on, actor=SYSTEM), lang)
     return 0
 
@@ -170,28 +168,3 @@ def _act(acts: Any, name: str) -> argparse.ArgumentParser:
 def _argument(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
     key = f"units.option_{name.lstrip('-').replace('-', '_')}"
     parser.add_argument(name, help=t(key, language(os.environ)), **options)
-
-
-@contextmanager
-def _faults_in(lang: str) -> Iterator[None]:
-    """Print each fault on its own line before the error itself."""
-    try:
-        yield
-    except Invalid as error:
-        for fault in error.faults:
-            print(f"{fault.where}: {fault.text(lang)}", file=sys.stderr)
-        raise
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    from dothi.store.database import Database
-    from dothi.store.runner import application_url
-
-    db = Database(
-        settings.database_url or application_url(Home(settings.home)), name="command", max_size=2
-    )
-    try:
-        yield db
-    finally:
-        db.close()

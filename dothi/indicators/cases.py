@@ -124,10 +124,12 @@ def _case(reading: Reading, subjects: Subjects) -> Case | None:
         given[name] = tuple(rows)
     if sum(map(len, given.values())) > MOST_ROWS:
         reading.fault(("rows",), "packs.case_rows", most=MOST_ROWS)
-    things = [
-        reading.mapping(entry, ("things", i), known={"key", "properties"})
-        for i, entry in enumerate(reading.sequence(doc.get("things", []), ("things",)))
-    ]
+    things = []
+    for i, entry in enumerate(reading.sequence(doc.get("things", []), ("things",))):
+        thing = reading.mapping(entry, ("things", i), known={"key", "properties"})
+        reading.sequence(thing.get("key"), ("things", i, "key"))
+        reading.mapping(thing.get("properties", {}), ("things", i, "properties"))
+        things.append(thing)
     expect = _expectations(reading, doc, about, local)
     as_of = None
     if isinstance(about, Score):
@@ -140,7 +142,7 @@ def _about(
 ) -> Definition | Score | None:
     for word, known in (("indicator", subjects.definitions), ("score", subjects.scores)):
         if word in doc:
-            if doc[word] in known:
+            if isinstance(doc[word], str) and doc[word] in known:
                 return known[doc[word]]
             names = ", ".join(sorted(known)) or "–"
             reading.fault((word,), "packs.case_unknown", name=str(doc[word]), known=names)

@@ -6,15 +6,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dothi.indicators import cases, definition, score
+from dothi.indicators import cases, dashboard, definition, score
 from dothi.indicators.cases import Case, Subjects
 from dothi.kernel.errors import Fault, Invalid
 from dothi.lake.contract import Contract
 from dothi.packs import load
 from dothi.packs.model import Pack
 
-KNOWN = ("pack.yaml", "README.md", "datasets", "indicators", "scores", "tests")
+KNOWN = ("pack.yaml", "README.md", "dashboard.yaml", "datasets", "indicators", "scores", "tests")
 """What a pack's folder may hold, beside files `demo*.yaml`."""
+INSIDE = {"datasets": "*.yaml", "indicators": "*.sql", "scores": "*.sql", "tests": "*.yaml"}
+"""What each of its folders may hold."""
+LATER = frozenset({"alerts.yaml"})
+"""Files that the language of packs knows and this version does not read."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ def check(folders: Sequence[Path], others: Sequence[Pack] = ()) -> Checked:
             scores = [one for pack in packs for one in score.load(pack)]
         except Invalid as error:
             faults += error.faults
+    if definitions is not None and scores is not None:
+        for pack in packs:
+            try:
+                dashboard.load(pack.folder, names_of(pack))
+            except Invalid as error:
+                faults += error.faults
     read: list[Case] = []
     subjects = Subjects([*packs, *others], definitions or (), scores or ())
     if definitions is not None and scores is not None:
@@ -82,6 +92,24 @@ def _strangers(folder: Path) -> list[Fault]:
     for path in sorted(folder.iterdir()):
         if path.name in KNOWN or path.name.startswith(".") or path.match("demo*.yaml"):
             continue
+        if path.name in LATER:
+            found.append(Fault(str(path), "packs.not_read", {"name": path.name}))
+            continue
         params = {"name": path.name, "known": ", ".join(KNOWN)}
         found.append(Fault(str(path), "packs.stranger", params))
+    for name, pattern in INSIDE.items():
+        place = folder / name
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            if not path.name.startswith(".") and not (path.is_file() and path.match(pattern)):
+                params = {"name": f"{name}/{path.name}", "pattern": f"{name}/{pattern}"}
+                found.append(Fault(str(path), "packs.stranger_inside", params))
     return found
+
+
+def names_of(pack: Pack) -> dashboard.Names:
+    """What the pack's page may show."""
+    return dashboard.Names(
+        frozenset(file.name for file in pack.indicators),
+        frozenset(file.name for file in pack.scores),
+        frozenset(contract.name for contract in pack.contracts),
+    )

@@ -10,10 +10,18 @@ from typing import Any
 import yaml
 
 from dothi.indicators.functions import FUNCTIONS
-from dothi.indicators.model import GRAINS, SEVERITIES, Definition, Output, Threshold
+from dothi.indicators.model import (
+    DIRECTIONS,
+    GRAINS,
+    SEVERITIES,
+    Better,
+    Definition,
+    Output,
+    Threshold,
+)
 from dothi.kernel import units
 from dothi.kernel.errors import Fault, Invalid
-from dothi.kernel.time import zone
+from dothi.kernel.time import named_zone
 from dothi.lake.columns import APART, NAME, RESERVED, OverUnits, check_weights, read_over_units
 from dothi.lake.contract import Contract
 from dothi.lake.document import Place, Reading
@@ -22,7 +30,7 @@ from dothi.packs.model import Pack, PackFile
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 _DOCUMENT = {
     "title", "words", "source", "owner", "inputs", "key", "period", "lookback", "lookahead",
-    "freshness", "outputs", "thresholds", "verify",
+    "freshness", "better", "outputs", "thresholds", "verify",
 }  # fmt: skip
 _FENCE = "---"
 
@@ -64,13 +72,17 @@ def load(packs: Sequence[Pack], others: Iterable[Contract] = ()) -> list[Definit
     return ordered
 
 
-def parse(text: str, pack: str, owner: str, path: str) -> Definition:
-    """A stored definition's text again. Raises Invalid with every fault of its front matter."""
+def parse(text: str, pack: str, owner: str, path: str, *, stored: bool = True) -> Definition:
+    """A definition's text. Raises Invalid with every fault of its front matter.
+
+    One `stored` before front matter had to say which way is better is read as saying neither.
+    """
     front, statement, line = _split(text, path)
     reading = Reading(front, path)
     reading.finish("indicators.invalid")
     doc = reading.mapping(reading.root, (), known=_DOCUMENT)
-    outputs = _outputs(reading, doc)
+    better = direction(reading, doc, (), "none" if stored else None)
+    outputs = _outputs(reading, doc, better)
     grain, zone_name = _period(reading, doc)
     made = Definition(
         name=path.rpartition("/")[2].removesuffix(".sql"),
@@ -80,7 +92,7 @@ def parse(text: str, pack: str, owner: str, path: str) -> Definition:
         words=reading.titles(doc, (), "words"),
         source=reading.text(doc, (), "source"),
         inputs=_inputs(reading, doc),
-        key=tuple(str(name) for name in reading.sequence(doc.get("key"), ("key",))),
+        key=reading.texts(doc.get("key"), ("key",)),
         grain="day" if grain == "day" else "hour",
         zone=zone_name,
         lookback=_duration(reading, doc, "lookback"),
@@ -143,7 +155,7 @@ def _over_units(how: OverUnits) -> dict[str, Any]:
 
 
 def _read(file: PackFile, pack: Pack) -> Definition:
-    return parse(file.text, pack.name, pack.owner.code, str(file.path))
+    return parse(file.text, pack.name, pack.owner.code, str(file.path), stored=False)
 
 
 def _split(text: str, path: str) -> tuple[str, str, int]:
@@ -162,7 +174,7 @@ def _period(reading: Reading, doc: dict[str, Any]) -> tuple[str, str]:
     place: Place = ("period",)
     entry = reading.mapping(doc.get("period"), place, known={"grain", "zone"})
     zone_name = reading.text(entry, place, "zone", "Asia/Ho_Chi_Minh")
-    reading.attempt((*place, "zone"), lambda: zone(zone_name))
+    zone_name = reading.attempt((*place, "zone"), lambda z=zone_name: named_zone(z), zone_name)
     return reading.choice(entry, place, "grain", GRAINS), zone_name
 
 
@@ -180,7 +192,7 @@ def _duration(reading: Reading, doc: dict[str, Any], name: str) -> timedelta:
 def _inputs(reading: Reading, doc: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     out = {}
     for place, name, entry in reading.items(doc.get("inputs"), ("inputs",)):
-        out[name] = tuple(str(p) for p in reading.sequence(entry, place))
+        out[name] = reading.texts(entry, place)
         if not out[name]:
             reading.fault(place, "indicators.no_parameters", name=name)
     if not out:
@@ -188,9 +200,20 @@ def _inputs(reading: Reading, doc: dict[str, Any]) -> dict[str, tuple[str, ...]]
     return out
 
 
-def _outputs(reading: Reading, doc: dict[str, Any]) -> tuple[Output, ...]:
+def direction(
+    reading: Reading, holder: dict[str, Any], place: Place, default: Better | None = None
+) -> Better:
+    """Which way is better, as `holder` says it; without a default it has to."""
+    if "better" not in holder and default is None:
+        reading.fault(place, "indicators.no_direction")
+        return "none"
+    said = reading.choice(holder, place, "better", DIRECTIONS, default)
+    return next(one for one in DIRECTIONS if one == said)
+
+
+def _outputs(reading: Reading, doc: dict[str, Any], better: Better) -> tuple[Output, ...]:
     out = []
-    known = {"title", "unit", "decimals", "labels", "over_units"}
+    known = {"title", "unit", "decimals", "labels", "over_units", "better"}
     for place, name, entry in reading.items(doc.get("outputs"), ("outputs",)):
         entry = reading.mapping(entry, place, known=known)
         if not NAME.fullmatch(name) or name in RESERVED:
@@ -207,7 +230,10 @@ def _outputs(reading: Reading, doc: dict[str, Any]) -> tuple[Output, ...]:
                 labels[number] = reading.titles(labels_doc, (*place, "labels"), number)  # type: ignore[arg-type]
         decimals = int(reading.number(entry.get("decimals"), (*place, "decimals")) or 0)
         how = read_over_units(reading, entry, place)
-        out.append(Output(name, reading.titles(entry, place), symbol, decimals, labels, how))
+        # Of names, neither way is better, unless it is said of them.
+        toward = direction(reading, entry, place, "none" if labels else better)
+        title = reading.titles(entry, place)
+        out.append(Output(name, title, symbol, decimals, labels, how, toward))
     check_weights(reading, ("outputs",), {one.name: one.over_units for one in out})
     if not out:
         reading.fault(("outputs",), "lake.yaml_missing", name="outputs")
@@ -240,7 +266,7 @@ def _thresholds(
                 severity=next(s for s in SEVERITIES if s == severity),
                 title=reading.titles(entry, place),
                 source=reading.text(entry, place, "source", None),
-                verify=bool(entry.get("verify", False)),
+                verify=reading.truth(entry, place, "verify"),
             )
         )
     return tuple(out)

@@ -14,8 +14,11 @@ from dothi.lake.columns import APART, OverUnits
 
 Grain = Literal["hour", "day"]
 Severity = Literal["notice", "warning", "urgent"]
+Better = Literal["higher", "lower", "none"]
+"""Which way a figure should move; none: neither way is good in itself."""
 GRAINS: tuple[Grain, ...] = ("hour", "day")
 SEVERITIES: tuple[Severity, ...] = ("notice", "warning", "urgent")
+DIRECTIONS: tuple[Better, ...] = ("higher", "lower", "none")
 SIZES = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 _TICK = timedelta(microseconds=1)
 
@@ -30,6 +33,7 @@ class Output:
     decimals: int
     labels: dict[int, dict[str, str]]
     over_units: OverUnits = APART
+    better: Better = "none"
 
 
 @dataclass(frozen=True)

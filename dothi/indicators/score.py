@@ -27,6 +27,8 @@ import yaml
 from sqlglot import exp
 
 from dothi.indicators import sql
+from dothi.indicators.definition import direction
+from dothi.indicators.model import Better
 from dothi.indicators.rewrite import put
 from dothi.kernel import workdays
 from dothi.kernel.errors import Fault, Invalid
@@ -54,7 +56,7 @@ GIVEN = {
 }  # fmt: skip
 _DOCUMENT = {
     "title", "words", "source", "formula", "inputs", "period", "agency", "unit", "components",
-    "derived", "faults", "groups", "since", "sharing",
+    "derived", "faults", "groups", "since", "sharing", "better",
 }  # fmt: skip
 _FENCE = "---"
 
@@ -79,7 +81,8 @@ class Ceiling:
 
 @dataclass(frozen=True)
 class Component:
-    """One component. Without points of its own where the ceiling is 0. `verify`: what an officer
+    """One component. Without points of its own where the ceiling is 0. `better`: which way its ratio
+    should move. `verify`: what an officer
     still has to confirm; `unit`: what its ratio is measured in where it is no percentage; `behind`:
     the component of which it is a count, shown with it."""
 
@@ -90,6 +93,7 @@ class Component:
     verify: dict[str, str] | None
     behind: str | None
     ceilings: tuple[Ceiling, ...]
+    better: Better
 
     def ceiling(self, on: date) -> Ceiling | None:
         """What is in force on a date."""
@@ -154,6 +158,7 @@ class Score:
     zone: str
     agency: str
     unit: str
+    better: Better
     components: dict[str, Component]
     derived: dict[str, Derived]
     flaws: tuple[Flaw, ...]
@@ -199,16 +204,16 @@ def load(pack: Pack) -> list[Score]:
 
 def parse(file: PackFile, pack: Pack) -> Score:
     """One file. Raises Invalid with every fault of its front matter."""
-    return _parse(file.text, file.name, pack.name, pack.owner.code, str(file.path))
+    return _parse(file.text, file.name, pack.name, pack.owner.code, str(file.path), stored=False)
 
 
 @lru_cache(maxsize=50)
 def parse_text(text: str, name: str, pack: str, owner: str) -> Score:
     """A score from its text as a home keeps it."""
-    return _parse(text, name, pack, owner, f"{name}.sql")
+    return _parse(text, name, pack, owner, f"{name}.sql", stored=True)
 
 
-def _parse(text: str, name: str, pack: str, owner: str, path: str) -> Score:
+def _parse(text: str, name: str, pack: str, owner: str, path: str, *, stored: bool) -> Score:
     lines = text.splitlines()
     fences = [i for i, line in enumerate(lines) if line.rstrip() == _FENCE]
     if len(fences) < 2 or any(line.strip() for line in lines[: fences[0]]):
@@ -227,11 +232,11 @@ def _parse(text: str, name: str, pack: str, owner: str, path: str) -> Score:
             reading.fault(("period", "grains", i), "lake.yaml_want_choice", name=grain,
                           choices=", ".join(GRAINS))  # fmt: skip
     groups = {
-        name: {lang: str(text) for lang, text in entry.items()}
+        name: reading.titles({name: entry}, ("groups",), name)
         for _, name, entry in reading.items(doc.get("groups"), ("groups",))
-        if isinstance(entry, dict)
     }
-    components = _components(reading, doc, groups)
+    better = direction(reading, doc, (), "none" if stored else None)
+    components = _components(reading, doc, groups, better)
     made = Score(
         name=name,
         pack=pack,
@@ -241,7 +246,7 @@ def _parse(text: str, name: str, pack: str, owner: str, path: str) -> Score:
         source=reading.text(doc, (), "source", None),
         formula={str(k): str(v) for k, v in (doc.get("formula") or {}).items()},
         inputs={
-            name: tuple(str(c) for c in reading.sequence(entry, place))
+            name: reading.texts(entry, place)
             for place, name, entry in reading.items(doc.get("inputs"), ("inputs",))
         },
         since={name: str(entry) for _, name, entry in reading.items(doc.get("since"), ("since",))},
@@ -250,6 +255,7 @@ def _parse(text: str, name: str, pack: str, owner: str, path: str) -> Score:
         zone=zone_name,
         agency=reading.text(doc, (), "agency", None),
         unit=reading.text(doc, (), "unit", None),
+        better=better,
         components=components,
         derived=_derived(reading, doc, components),
         flaws=_flaws(reading, doc, components),
@@ -300,10 +306,10 @@ def contract_text(score: Score, sharing: Mapping[str, Any]) -> str:
 
 
 def _components(
-    reading: Reading, doc: dict[str, Any], groups: Mapping[str, Any]
+    reading: Reading, doc: dict[str, Any], groups: Mapping[str, Any], better: Better
 ) -> dict[str, Component]:
     out = {}
-    known = {"group", "title", "unit", "verify", "behind", "valid"}
+    known = {"group", "title", "unit", "verify", "behind", "valid", "better"}
     for place, name, entry in reading.items(doc.get("components"), ("components",)):
         entry = reading.mapping(entry, place, known=known)
         ceilings = []
@@ -328,6 +334,7 @@ def _components(
             verify=reading.titles(entry, place, "verify") if "verify" in entry else None,
             behind=reading.text(entry, place, "behind") or None,
             ceilings=tuple(ceilings),
+            better=direction(reading, entry, place, better),
         )
     for name, one in out.items():
         if one.behind is not None:
@@ -350,7 +357,7 @@ def _derived(
     for place, name, entry in reading.items(doc.get("derived", {}), ("derived",)):
         entry = reading.mapping(entry, place, known={"capped", "less"})
         capped = reading.text(entry, place, "capped") or None
-        less = tuple(str(c) for c in reading.sequence(entry.get("less", []), (*place, "less")))
+        less = reading.texts(entry.get("less", []), (*place, "less"))
         for other in (name, *less, *([capped] if capped else [])):
             _known(reading, place, other, components)
         out[name] = Derived(capped, less)
@@ -369,7 +376,10 @@ def _flaws(
         for j, move in enumerate(reading.sequence(entry.get("moves"), (*place, "moves"))):
             where: Place = (*place, "moves", j)
             move = reading.mapping(move, where, known={"count", "by", "unless", "only_if"})
-            names = [reading.text(move, where, n) or None for n in ("count", "unless", "only_if")]
+            names = [
+                reading.text(move, where, "count", None) or None,
+                *(reading.text(move, where, n) or None for n in ("unless", "only_if")),
+            ]
             for name in names:
                 if name is not None:
                     _known(reading, where, name, components)
@@ -383,7 +393,7 @@ def _flaws(
                 rows=reading.text(entry, place, "rows", None),
                 title=reading.titles(entry, place),
                 seen=seen,
-                has=entry.get("has") is True,
+                has=reading.truth(entry, place, "has"),
                 moves=tuple(moves),
             )
         )

@@ -92,6 +92,12 @@ def installed(conn: Connection, kind: Kind = "indicator") -> list[Installed]:
     return [Installed(*row) for row in rows]
 
 
+def computed_datasets(conn: Connection) -> frozenset[str]:
+    """The datasets that hold what is computed here, of every indicator and score there ever was."""
+    rows = conn.execute("SELECT d.name FROM indicator i JOIN dataset d ON d.id = i.dataset_id")
+    return frozenset(name for (name,) in rows.fetchall())
+
+
 def names(conn: Connection) -> set[str]:
     """Every indicator and score there ever was here."""
     return {name for (name,) in conn.execute("SELECT name FROM indicator").fetchall()}

@@ -23,6 +23,7 @@ from dothi.work.service import Opening, open_item
 USUAL_DEADLINE = timedelta(days=1)
 LEAST = timedelta(minutes=30)
 MOST = timedelta(days=366)
+LONGEST_NOTE = 2_000
 _INPUT = "%Y-%m-%dT%H:%M"
 
 
@@ -71,6 +72,8 @@ def give(
     note = sent.get("note", "").strip()
     if not note:
         faults.append(Fault("note", "overview.note_missing"))
+    elif len(note) > LONGEST_NOTE:
+        faults.append(Fault("note", "overview.note_long", {"most": LONGEST_NOTE}))
     names = {s.name.lower(): s for s in Severity}
     severity = names.get(sent.get("severity", ""), Severity.NOTICE)
     with desk.db.transaction() as conn:

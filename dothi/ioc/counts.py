@@ -87,7 +87,7 @@ def data(desk: Desk, actor: Actor, span: Span) -> Data | None:
     """Of the datasets that are not computed; None for who may see no loads."""
     if not desk.sees_loads(actor):
         return None
-    computed = set(desk.definitions())
+    computed = desk.computed()
 
     def look() -> Data:
         with desk.db.transaction() as conn:
@@ -112,8 +112,9 @@ def data(desk: Desk, actor: Actor, span: Span) -> Data | None:
                 brought.append({r[0]: Brought(r[1], int(r[2]), int(r[3]), r[4]) for r in rows})
             conflicts = dict(
                 conn.execute(
-                    """SELECT dataset_id, count(*) FROM conflict
-                       WHERE dataset_id = ANY (%s) AND decided_at IS NULL GROUP BY 1""",
+                    """SELECT c.dataset_id, count(*) FROM conflict c JOIN load l ON l.id = c.load_id
+                       WHERE c.dataset_id = ANY (%s) AND c.decided_at IS NULL
+                         AND l.state = 'committed' GROUP BY 1""",
                     (ids,),
                 ).fetchall()
             )
@@ -126,25 +127,24 @@ def valid(desk: Desk, actor: Actor, span: Span) -> dict[int, tuple[int, int]]:
     """Of the rows measured since midnight, by dataset: how many came, how many are valid."""
     midnight = Span.of("today", span.end).start
     found = figures.signals(desk, actor)
-    ids = sorted({s.dataset.id for s in found})
+    datasets = {s.dataset.id: s.dataset for s in found}
+    things = sorted(s.thing.id for s in found)
 
     def look() -> dict[int, tuple[int, int]]:
         with desk.db.transaction() as conn:
-            rows = conn.execute(
-                """SELECT s.dataset_id, count(*), count(*) FILTER (WHERE h.q = %s)
-                   FROM stream s JOIN series_head h ON h.stream_id = s.id
-                   WHERE s.dataset_id = ANY (%s) AND s.thing_id = ANY (%s)
-                     AND h.t >= %s AND h.t <= %s AND h.q <> %s GROUP BY 1""",
-                (
-                    int(Quality.VALID),
-                    ids,
-                    [s.thing.id for s in found],
-                    midnight,
-                    span.end,
-                    int(Quality.WITHDRAWN),
-                ),
-            ).fetchall()
-        return {r[0]: (r[1], r[2]) for r in rows}
+            streams: dict[int, list[int]] = {}
+            for number, dataset_id in conn.execute(
+                "SELECT id, dataset_id FROM stream "
+                "WHERE dataset_id = ANY (%s) AND thing_id = ANY (%s)",
+                (list(datasets), things),
+            ):
+                streams.setdefault(dataset_id, []).append(number)
+        counted = {}
+        with desk.lake.view() as view:
+            for number, ids in streams.items():
+                held = view.qualities(datasets[number], streams=ids, start=midnight, end=span.end)
+                if held:
+                    counted[number] = (sum(held.values()), held.get(Quality.VALID, 0))
+        return counted
 
-    key = ("valid", tuple(ids), len(found), midnight)
-    return desk.cache.value(key, (), look, kept_s=60)
+    return desk.cache.value(("valid", tuple(things), midnight), (), look, kept_s=60)

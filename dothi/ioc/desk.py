@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Any
 
+from dothi.forms.plan import has_part
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, cache_key, decide
 from dothi.identity.predicate import admits
+from dothi.indicators import dashboard
 from dothi.indicators import service as indicators
+from dothi.indicators import store as indicator_store
+from dothi.indicators.dashboard import Dashboard
 from dothi.indicators.service import Indicator, Latest
 from dothi.ioc.admin.office import administers
 from dothi.kernel.errors import Invalid, NotFound
 from dothi.kernel.i18n import t
-from dothi.kernel.time import utc_now
+from dothi.kernel.time import VN, local_date, utc_now
 from dothi.lake import loads, registry
 from dothi.lake.registry import Dataset, Stream, Thing
 from dothi.lake.service import Lake
@@ -32,6 +35,8 @@ from dothi.store.settings import Settings
 from dothi.web import view as w
 from dothi.web.site import PanelCache, who
 from dothi.work import inbox
+from dothi.work.duty import store as duty_store
+from dothi.work.duty.model import duty_of
 from dothi.work.model import Severity
 
 AIR = "air_quality"
@@ -91,24 +96,48 @@ class Desk:
         self.db = db
         self.lake = lake
         self.cache = cache
-        self._settings = settings
+        self.settings = settings
         self._bell = bell
+        self._packs: tuple[int, dict[str, Pack]] | None = None
+        self._dashboards: tuple[int, dict[str, Dashboard]] | None = None
 
     @property
     def province(self) -> str:
         """The province's name; the demonstration's until an installation gives its own."""
-        return province().name if self._settings.demo else "dothi"
+        return province().name if self.settings.demo else "dothi"
 
     @property
     def demo(self) -> bool:
         """Whether demonstration data is shown."""
-        return self._settings.demo
+        return self.settings.demo
 
-    @cached_property
+    @property
     def packs(self) -> dict[str, Pack]:
-        """The packs by name, as they were when they were first asked for; one with faults is left out."""
+        """The packs by name; one with faults is left out. Read again when one was installed."""
+        mark = self._installed()
+        if self._packs is None or self._packs[0] != mark:
+            self._packs = mark, self._read_packs()
+        return self._packs[1]
+
+    @property
+    def dashboards(self) -> dict[str, Dashboard]:
+        """The layouts that packs give their pages, by pack."""
+        mark = self._installed()
+        if self._dashboards is None or self._dashboards[0] != mark:
+            found = ((name, dashboard.fits(pack.folder)) for name, pack in self.packs.items())
+            self._dashboards = mark, {name: one for name, one in found if one is not None}
+        return self._dashboards[1]
+
+    def _installed(self) -> int:
+        """A number that changes when a pack is installed or removed."""
+        try:
+            return self.settings.own_packs.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def _read_packs(self) -> dict[str, Pack]:
         found: dict[str, Pack] = {}
-        for place in sorted(path.parent for path in self._settings.packs.glob("[!.]*/pack.yaml")):
+        for place in self.settings.pack_folders():
             try:
                 found[place.name] = load(place)
             except Invalid:
@@ -131,7 +160,16 @@ class Desk:
             with self.db.transaction() as conn:
                 return {one.dataset.name: one for one in indicators.indicators(conn)}
 
-        return self.cache.value(("definitions",), (), look, kept_s=30)
+        return self.cache.value(("definitions", self._installed()), (), look, kept_s=30)
+
+    def computed(self) -> frozenset[str]:
+        """The datasets that nobody brings: indicators and scores."""
+
+        def look() -> frozenset[str]:
+            with self.db.transaction() as conn:
+                return indicator_store.computed_datasets(conn)
+
+        return self.cache.value(("computed", self._installed()), (), look, kept_s=30)
 
     def datasets(self) -> list[Dataset]:
         """All datasets by name; kept for a while. The caller asks the policy."""
@@ -200,8 +238,15 @@ class Desk:
             topic = what.removeprefix("hear:")
             if topic.startswith("series:"):
                 return self._may_read(actor, topic.removeprefix("series:"))
-            return {"work": self.sees_work, "loads": self.sees_loads}.get(topic, _never)(actor)
-        parts = {"work.read": self.sees_work, "load.read": self.sees_loads, "admin": administers}
+            heard = {
+                "work": self.sees_work, "loads": self.sees_loads, "leader": sees_leader,
+                "duty": self.sees_duty, "targets": _always,
+            }  # fmt: skip
+            return heard.get(topic, _never)(actor)
+        parts = {
+            "work.read": self.sees_work, "load.read": self.sees_loads, "admin": administers,
+            "leader": sees_leader, "duty": self.sees_duty, "forms": self.has_forms,
+        }  # fmt: skip
         return parts.get(what, _never)(actor)
 
     def _may_read(self, actor: Actor, name: str) -> bool:
@@ -217,11 +262,38 @@ class Desk:
         """Whether the list of work items is for them."""
         return decide(actor, "work.read", Resource("work", agency_column="owner_agency")).allowed
 
+    def has_forms(self, actor: Actor) -> bool:
+        """Whether somebody types, approves or looks through figures that are typed."""
+
+        def look() -> bool:
+            found = [d for d in self.datasets() if d.contract.form is not None]
+            with self.db.transaction() as conn:
+                return has_part(conn, actor, found, local_date(utc_now(), VN))
+
+        return actor.signed_in and self.cache.value(("forms", who(actor)), (), look, kept_s=30)
+
     def sees_loads(self, actor: Actor) -> bool:
         """Whether the list of loads is for them."""
         return actor.signed_in and any(
             decide(actor, "load.read", loads.resource(d, 0)).allowed for d in self.datasets()
         )
+
+    def sees_duty(self, actor: Actor) -> bool:
+        """Whether duty is for them: where shifts are kept, or for who may begin to keep them."""
+        own = duty_of(actor.agency_id or 0)
+        if not actor.signed_in or not decide(actor, "duty.read", own).allowed:
+            return False
+        return bool(self.duty_agencies(actor)) or decide(actor, "duty.roster", own).allowed
+
+    def duty_agencies(self, actor: Actor) -> tuple[tuple[int, str, str, str], ...]:
+        """(id, code, names) of the agencies that keep shifts and whose duty the actor may see."""
+
+        def look() -> tuple[tuple[int, str, str, str], ...]:
+            with self.db.transaction() as conn:
+                every = duty_store.agencies_on_duty(conn)
+            return tuple(a for a in every if decide(actor, "duty.read", duty_of(a[0])).allowed)
+
+        return self.cache.value(("duty agencies", who(actor)), ("duty",), look, kept_s=30)
 
     def frame(self, actor: Actor, lang: str) -> tuple[tuple[w.Chip, ...], tuple[w.Latest, ...]]:
         """The header's chips and the footer's lines."""
@@ -289,8 +361,17 @@ class Desk:
         return self.cache.value(key, (*TOPICS, "work", "loads"), look, kept_s=30)
 
 
+def sees_leader(actor: Actor) -> bool:
+    """Whether the leader's page is for them."""
+    return actor.signed_in and decide(actor, "leader.open", Resource("leader")).allowed
+
+
 def _never(_actor: Actor) -> bool:
     return False
+
+
+def _always(_actor: Actor) -> bool:
+    return True
 
 
 def _level(name: str) -> w.Level:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dothi.forms import store
 from dothi.identity.model import Actor
 from dothi.identity.policy import decide, require
 from dothi.identity.predicate import admits
+from dothi.indicators import service as indicators
 from dothi.ioc import view as v
+from dothi.ioc.admin.trail import in_words_of
 from dothi.ioc.desk import Desk
 from dothi.ioc.environment import aqi_class, attention
 from dothi.kernel import wqi
 from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import date, datetime_, number, t
 from dothi.kernel.period import Period
-from dothi.kernel.time import VN
+from dothi.kernel.time import VN, zone
 from dothi.lake import loads
 from dothi.lake.model import Quality
 from dothi.web.view import Level, Status
@@ -40,7 +43,9 @@ def explained(
     # With it comes the SQL parser, a tenth of a second that no start of the web should pay.
     from dothi.indicators.explain import explain
 
-    found = explain(desk.lake, indicator, thing_id, Period.parse(period, VN))
+    with desk.db.transaction() as conn:
+        local = zone(indicators.find(conn, indicator).definition.zone)
+    found = explain(desk.lake, indicator, thing_id, Period.parse(period, local))
     decision = require(actor, "dataset.read", found.indicator.dataset.resource)
     if not admits(decision.rows, {"agency_id": found.thing.agency_id}):
         raise NotFound("identity.not_found")
@@ -65,7 +70,7 @@ def explained(
         status=status,
         words=definition.words[lang],
         inputs=_inputs(found, lang),
-        loads=_loads(actor, found, lang),
+        loads=_loads(desk, actor, found, lang),
         quality=_quality(found, lang),
         legal=definition.source,
         sql=definition.sql.strip(),
@@ -143,12 +148,26 @@ def _quality(found: Explanation, lang: str) -> tuple[v.Fact, ...]:
     return tuple(facts)
 
 
-def _loads(actor: Actor, found: Explanation, lang: str) -> tuple[v.LoadRef, ...]:
+def _via(door: str, typed: tuple[list[str], str] | None, who: dict[str, str], lang: str) -> str:
+    """Through which door a load came; of typed figures also by whom, and who approved them."""
+    said = t(f"ioc.door_{door}", lang)
+    if typed is None:
+        return said
+    authors, by = typed
+    names = ", ".join(who[ref] for ref in authors)
+    return t("forms.via", lang, door=said, authors=names, by=who[by])
+
+
+def _loads(desk: Desk, actor: Actor, found: Explanation, lang: str) -> tuple[v.LoadRef, ...]:
     by_load: dict[int, list[Any]] = {}
     for row in found.rows:
         by_load.setdefault(row.load_id, []).append(row)
     dataset = found.rows[0].dataset if found.rows else None
     may = dataset is not None and decide(actor, "load.read", loads.resource(dataset, 0)).allowed
+    with desk.db.transaction() as conn:
+        typed = store.typed_by(conn, sorted(found.loads)) if may else {}
+        people = {ref for authors, by in typed.values() for ref in (*authors, by)}
+        who = in_words_of(conn, people, lang)
     refs = []
     for load_id, facts in sorted(found.loads.items(), reverse=True):
         rows = sorted(r.row_no for r in by_load[load_id])
@@ -164,7 +183,7 @@ def _loads(actor: Actor, found: Explanation, lang: str) -> tuple[v.LoadRef, ...]
                 rows=text,
                 at=facts.at,
                 url=f"/loads/{load_id}" if may else None,
-                via=t(f"ioc.door_{facts.door}", lang),
+                via=_via(facts.door, typed.get(load_id), who, lang),
             )
         )
     return tuple(refs[:100])

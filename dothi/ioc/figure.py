@@ -3,13 +3,14 @@ about it, its rows as a file, and the way to give it to an agency."""
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, decide
-from dothi.ioc import counts, figures, overview
+from dothi.ioc import aims, counts, figures, overview, overview_panels
 from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
 from dothi.ioc.desk import Desk
@@ -50,6 +51,7 @@ class _Found:
     source: dict[str, Any] | None = None
     place: str = ""
     stream: int | None = None
+    aim: aims.Aim | None = None
 
 
 def view(
@@ -72,6 +74,7 @@ def view(
         unit=card.unit,
         about=card.about,
         status=card.status,
+        aim=None if found.aim is None else found.aim.row,
         compare=v.Table(
             compare.columns,
             tuple(_compared(row, lang, found.decimals) for row in compare.rows),
@@ -171,7 +174,8 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
             chart_url=overview.url("chart", stream=one.stream_id, r=span.name),
             explain_url=overview.explain_url(figs, one),
         )
-    compare = _compare(desk, figs, one, lang, span)
+    aim = aims.of_figure(desk, figs, one, lang)
+    compare = _compare(desk, figs, one, lang, span, aim)
     before = figures.before(desk, figs, span)
     ranked = sorted(figs.newest.values(), key=figs.rank)
     others = Sheet(
@@ -184,7 +188,7 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
             (
                 figs.things[x.thing_id].title(lang), x.value,
                 "" if output.unit == "1" else output.unit, x.period.end,
-                before.get(x.thing_id), overview.status_of(x, lang).text,
+                before.get(x.thing_id), _status_of(figs, x, lang).text,
             )
             for x in ranked
         ),
@@ -196,7 +200,7 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
             note=_change(x.value, before.get(x.thing_id), output.decimals, span, lang)
             if figs.fresh(x)
             else t("overview.stale_since", lang, at=date(x.period.end.astimezone(VN), lang)),
-            status=overview.status_of(x, lang),
+            status=_status_of(figs, x, lang),
             url=overview.url("figure", key=overview.key_of(figs), thing=x.thing_id, r=span.name),
             current=x.thing_id == one.thing_id,
         )
@@ -211,8 +215,24 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
     source = {"indicator": figs.indicator.name, "thing": one.thing_id}
     place = figs.things[one.thing_id].title("vi")
     return _Found(
-        card, compare, others, rows, output.decimals, tuple(facts), source, place, one.stream_id
+        card,
+        compare,
+        others,
+        rows,
+        output.decimals,
+        tuple(facts),
+        source,
+        place,
+        one.stream_id,
+        aim,
     )
+
+
+def _status_of(figs: Figures, one: figures.Latest, lang: str) -> Status:
+    """How a figure stands; what an old one was says nothing of now."""
+    if figs.fresh(one):
+        return overview.status_of(one, lang)
+    return Status("unknown", t("overview.stale", lang))
 
 
 def versus_title(span: Span, lang: str) -> str:
@@ -228,8 +248,11 @@ def _change(value: float, was: float | None, decimals: int, span: Span, lang: st
     return f"{sign} {number(abs(moved), lang, decimals)} {overview.versus(span, lang)}"
 
 
-def _compare(desk: Desk, figs: Figures, one: figures.Latest, lang: str, span: Span) -> Sheet:
-    """The figure beside the period before, a span ago, last year, the limits, and the others."""
+def _compare(
+    desk: Desk, figs: Figures, one: figures.Latest, lang: str, span: Span, aim: aims.Aim | None
+) -> Sheet:
+    """The figure beside the period before, a span ago, last year, its target, the limits, and the
+    others."""
     dataset = figs.indicator.dataset
     definition = figs.indicator.definition
     year_ago = one.period.a_year_earlier()
@@ -246,12 +269,14 @@ def _compare(desk: Desk, figs: Figures, one: figures.Latest, lang: str, span: Sp
             instant = definition.instant_of(period)
             was = figures.values_at(desk, dataset, {one.stream_id: instant}).get(one.stream_id)
         rows.append((title, was, None if was is None else one.value - was))
+    if aim is not None:
+        rows.append((t("targets.row_title", lang, said=aim.said), aim.bound, aim.difference))
     for limit in one.limits:
         title = t("overview.limit_row", lang, source=limit.source.split(",")[0])
         rows.append((title, limit.limit, one.value - limit.limit))
     fresh = sorted(x.value for x in figs.newest.values() if figs.fresh(x))
     if len(fresh) > 1:
-        middle = fresh[len(fresh) // 2]
+        middle = statistics.median(fresh)
         rows += [
             (t("overview.others_highest", lang), fresh[-1], one.value - fresh[-1]),
             (t("overview.others_median", lang), middle, one.value - middle),
@@ -376,7 +401,7 @@ def _of_limits(desk: Desk, actor: Actor, lang: str, span: Span, card: o.Card) ->
 
 
 def _of_data(desk: Desk, actor: Actor, lang: str, span: Span, key: str, card: o.Card) -> _Found:
-    data = overview.data(desk, actor, lang, span)
+    data = overview_panels.data(desk, actor, lang, span)
     found = counts.data(desk, actor, span)
     decimals = 0
     if key == "valid" or found is None:

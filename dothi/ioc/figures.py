@@ -19,8 +19,6 @@ from dothi.lake import registry
 from dothi.lake.registry import Dataset, Thing
 from dothi.web.view import Level
 
-LOW_IS_BAD = frozenset({"wqi"})
-"""Outputs of which less is worse."""
 LEVELS: Mapping[str, Level] = {"notice": "notice", "warning": "warning", "urgent": "critical"}
 
 
@@ -43,12 +41,12 @@ class Figures:
 
     @property
     def low_is_bad(self) -> bool:
-        """Whether the lowest figure asks for most attention."""
-        return self.output in LOW_IS_BAD
+        """Whether the lowest figure asks for most attention: more is better."""
+        return self.indicator.definition.outputs[0].better == "higher"
 
     @property
     def top(self) -> Latest | None:
-        """The worst of the fresh figures: the highest, of some indices the lowest."""
+        """The worst of the fresh figures: the highest, or the lowest where more is better."""
         fresh = [one for one in self.newest.values() if self.fresh(one)]
         return min(fresh, key=self.rank, default=None)
 
@@ -163,7 +161,7 @@ class Signal:
 
 def signals(desk: Desk, actor: Actor) -> list[Signal]:
     """Every station that has ever sent anything, of the datasets that are measured, not computed."""
-    computed = set(desk.definitions())
+    computed = desk.computed()
     out: list[Signal] = []
     for dataset in desk.datasets():
         if dataset.name in computed or dataset.contract.kind != "series":

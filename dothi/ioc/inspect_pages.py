@@ -19,24 +19,25 @@ from litestar.params import MultipartBody, URLEncodedBody
 
 from dothi.identity.agencies import get_agency
 from dothi.identity.model import Actor
-from dothi.identity.policy import Resource, require
+from dothi.identity.policy import Resource, decide, require
 from dothi.ioc import catalogue
 from dothi.ioc.catalogue import INSPECT
 from dothi.ioc.desk import Desk
-from dothi.ioc.inspect_view import Found, InspectView, asked, found
+from dothi.ioc.inspect_view import Found, InspectView, asked, found, said
+from dothi.ioc.view import Choice
 from dothi.kernel.errors import DothiError, Invalid, TooLarge
 from dothi.kernel.i18n import t
+from dothi.lake import registry
 from dothi.lake.contract import parse_contract
-from dothi.lake.defining import check_reads, define
+from dothi.lake.defining import check_reads, define_and_load, refuse_of_pack
 from dothi.lake.inspecting import CHOICES, contract_text, inspect
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.loading import FileStore
 from dothi.lake.service import Lake
 from dothi.web.access import lang_of
 from dothi.web.problem import status_of
 from dothi.web.site import Site, see_other
 
 MOST_CONTRACT = 500_000
-MOST_FAULTS = 50
 _MARK = re.compile(r"[0-9a-f]{32}")
 _WHOLE = re.compile(r"[0-9]{1,6}")
 _Request = Request[Any, Any, Any]
@@ -84,7 +85,7 @@ def inspect_file(
             request, site, desk, actor, how, _seen(desk, actor, path, name, how, mark, lang)
         )
     except DothiError as error:
-        page = _page(request, site, desk, actor, how, refused=_said(error, lang))
+        page = _page(request, site, desk, actor, how, refused=said(error, lang))
         page.status_code = status_of(error)
         return page
 
@@ -109,7 +110,7 @@ def inspect_define(
         how = _how(data)
         seen = _seen(desk, actor, path, name, how, mark, lang, text)
     except DothiError as error:
-        page = _page(request, site, desk, actor, {}, refused=_said(error, lang))
+        page = _page(request, site, desk, actor, {}, refused=said(error, lang))
         page.status_code = status_of(error)
         return page
     try:
@@ -118,13 +119,11 @@ def inspect_define(
         contract = parse_contract(text, t("inspect.contract", lang))
         # A contract that does not read its file makes no dataset.
         check_reads(contract, path, name)
-        with desk.db.transaction() as conn:
-            dataset = define(conn, contract, actor)
-        done = load_file(
-            lake, files, dataset, path, name=name, actor=actor.ref, agency_id=actor.agency_id
-        )
+        refuse_of_pack(desk.settings, contract.name)
+        done = define_and_load(lake, files, contract, actor, path, name=name)
     except DothiError as error:
-        page = _page(request, site, desk, actor, how, seen, faults=_said(error, lang))
+        into = _there(desk, actor, error, lang)
+        page = _page(request, site, desk, actor, how, seen, faults=said(error, lang), into=into)
         page.status_code = status_of(error)
         return page
     path.unlink(missing_ok=True)
@@ -156,24 +155,26 @@ def _seen(
     if actor.agency_id is not None:
         with desk.db.transaction() as conn:
             owner = get_agency(conn, actor.agency_id).code
-    description = inspect(path, how, name, owner)
+    description = inspect(path, how, name, owner=owner)
     return found(
-        description, name, mark, contract_text(description) if text is None else text, lang
+        description, name, mark, contract_text(description, lang) if text is None else text, lang
     )
 
 
 def _page(
     request: _Request, site: Site, desk: Desk, actor: Actor, how: dict[str, Any],
     seen: Found | None = None, *, refused: tuple[str, ...] = (), faults: tuple[str, ...] = (),
+    into: Choice | None = None,
 ) -> Response[str]:  # fmt: skip
     lang = lang_of(request)
     view = InspectView(
         sections=catalogue.sections(desk, actor, lang, INSPECT),
-        asked=asked(how, lang),
-        choosing=bool(how or refused),
+        asked=asked(how, lang, seen.offered if seen else {}),
+        choosing=bool(how or refused or (seen and "sheet" in seen.offered)),
         found=seen,
         refused=refused,
         faults=faults,
+        into=into,
     )
     shell = site.shell(request, t("inspect.title", lang), catalogue.DATA)
     page = site.page(request, "inspect.html", shell, view)
@@ -181,10 +182,16 @@ def _page(
     return page
 
 
-def _said(error: DothiError, lang: str) -> tuple[str, ...]:
-    faults = error.faults if isinstance(error, Invalid) else ()
-    lines = [f"{f.where}: {f.text(lang)}" if f.where else f.text(lang) for f in faults]
-    return (error.text(lang), *lines[:MOST_FAULTS])
+def _there(desk: Desk, actor: Actor, error: DothiError, lang: str) -> Choice | None:
+    """Where the file goes into the dataset that has the name already, for who may load there."""
+    if error.key != "lake.name_taken":
+        return None
+    with desk.db.transaction() as conn:
+        dataset = registry.find(conn, str(error.params["name"]))
+    if not decide(actor, "dataset.load", dataset.resource).allowed:
+        return None
+    title = dataset.contract.title[lang]
+    return Choice(t("inspect.into", lang, title=title), f"{catalogue.LOADS}?dataset={dataset.name}")
 
 
 def _how(data: dict[str, Any]) -> dict[str, Any]:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dothi.ioc.view import Choice, Table
+from dothi.kernel.errors import DothiError, Invalid
 from dothi.kernel.i18n import number, t
 from dothi.lake.inspecting import CHOICES, about_column, about_form, about_table, listed, one_line
+
+MOST_FAULTS = 50
+SEVERAL = {"sheet": "sheets", "member": "members", "layer": "layers"}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One choice a person may make about a file; `text` is what they said."""
+    """One choice a person may make about a file; `text` is what they said, `offered` what the file
+    has of it."""
 
     name: str
     label: str
     text: str
+    offered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Found:
     looked_at: str
     contract: str
     lines: int
+    offered: Mapping[str, tuple[str, ...]]
+    """The sheets of a workbook, the files of an archive, the layers of a map, where it has several."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +66,29 @@ class InspectView:
     """Why the file is not read."""
     faults: tuple[str, ...]
     """What is wrong with the contract as the person left it."""
+    into: Choice | None = None
+    """Where the file goes that belongs to a dataset which is there already."""
 
 
-def asked(how: dict[str, Any], lang: str) -> tuple[Asked, ...]:
-    """The choices with what was said."""
+def said(error: DothiError, lang: str) -> tuple[str, ...]:
+    """Why something is refused, and under it each fault with its place."""
+    faults = error.faults if isinstance(error, Invalid) else ()
+    lines = [f"{f.where}: {f.text(lang)}" if f.where else f.text(lang) for f in faults]
+    return (error.text(lang), *lines[:MOST_FAULTS])
+
+
+def asked(
+    how: dict[str, Any], lang: str, offered: Mapping[str, tuple[str, ...]]
+) -> tuple[Asked, ...]:
+    """The choices with what was said; `offered` by the choice's name."""
     return tuple(
-        Asked(name, t(f"reading.option_{name}", lang), str(how.get(name, ""))) for name in CHOICES
+        Asked(
+            name,
+            t(f"reading.option_{name}", lang),
+            str(how.get(name, "")),
+            offered.get(name, ()),
+        )
+        for name in CHOICES
     )
 
 
@@ -88,6 +114,11 @@ def found(description: dict[str, Any], name: str, mark: str, contract: str, lang
         ),
         looked_at=t(key, lang, rows=description["looked_at"]),
         contract=contract,
+        offered={
+            name: tuple(map(one_line, description["notes"].get(several, ())))
+            for name, several in SEVERAL.items()
+            if len(description["notes"].get(several, ())) > 1
+        },
         lines=min(max(contract.count("\n") + 1, 12), 40),
     )
 

@@ -93,7 +93,7 @@ def league_api(
 
 def _found(desk: Desk, actor: Actor, lang: str) -> tuple[list[Place], dict[int | None, str]]:
     """Agencies and their names. Raises what the policy raises for who may see no load."""
-    derived = desk.definitions()
+    derived = desk.computed()
     with desk.db.transaction() as conn:
         every = registry.datasets(conn)
         names: dict[int | None, str] = {a.id: a.name(lang) for a in agencies.agencies(conn)}

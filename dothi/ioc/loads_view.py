@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from dothi.forms.model import resource_of
 from dothi.identity import agencies
 from dothi.identity.model import Actor
 from dothi.identity.policy import decide, require
 from dothi.ioc import load_report
 from dothi.ioc import view as v
-from dothi.ioc.catalogue import LOADS, sections
+from dothi.ioc.admin.trail import in_words_of
+from dothi.ioc.catalogue import DATA, LOADS, sections
 from dothi.ioc.desk import Desk
-from dothi.ioc.environment import conflict_view
+from dothi.ioc.environment_quality import conflict_view
 from dothi.kernel.errors import Fault
 from dothi.kernel.i18n import datetime_, number, t
+from dothi.kernel.period import Period
 from dothi.lake import findings, loads, registry
 from dothi.lake.loads import FILE_DOORS, Load
 from dothi.lake.registry import Dataset
@@ -29,19 +32,27 @@ MOST_CHOICES = 12
 LEVELS: dict[str, Any] = {
     "missing": "notice", "invalid": "notice", "suspect": "notice", "outside": "notice", "absent": "notice",
     "twice": "notice", "conflict": "warning", "rejected": "warning", "check": "warning",
+    "replaced": "warning",
 }  # fmt: skip
 KINDS: dict[str, Any] = {
     "suspect": "negative", "outside": "negative", "check": "negative", "twice": "conflict",
     "absent_within": "absent", "absent_grid": "absent", "empty": "missing", "newlines": "valid",
     "skipped": "valid", "apart": "valid",
+    "replaced": "conflict",
 }  # fmt: skip
 
 
 def page(
-    desk: Desk, actor: Actor, lang: str, before: int | None, dataset_name: str | None
+    desk: Desk,
+    actor: Actor,
+    lang: str,
+    before: int | None,
+    dataset_name: str | None,
+    *,
+    refused: tuple[str, ...] = (),
 ) -> v.LoadsView:
-    """What people brought, newest first, of one dataset or all. Raises what the policy raises for
-    who may see none, NotFound for a dataset the actor may not know of."""
+    """What people brought, newest first, of one dataset or all. `refused`: why
+    a file was not loaded just now. Raises what the policy raises for who may see none, NotFound for a dataset the actor may not know of."""
     sees_some = desk.sees_loads(actor)
     with desk.db.transaction() as conn:
         datasets = {d.id: d for d in registry.datasets(conn)}
@@ -71,7 +82,16 @@ def page(
         workbook_url=f"/api/v1/datasets/{chosen.name}/workbook.xlsx"
         if chosen and decide(actor, "dataset.load", chosen.resource).allowed
         else None,
+        upload=_upload(chosen, actor, lang, refused) if chosen else None,
     )
+
+
+def _upload(
+    dataset: Dataset, actor: Actor, lang: str, refused: tuple[str, ...] = ()
+) -> v.Upload | None:
+    if not decide(actor, "dataset.load", dataset.resource).allowed:
+        return None
+    return v.Upload(f"{LOADS}/into/{dataset.name}", dataset.contract.title[lang], refused)
 
 
 def _choices(found: list[Dataset], chosen: Dataset | None, lang: str) -> tuple[v.Choice, ...]:
@@ -95,6 +115,9 @@ def one(desk: Desk, actor: Actor, lang: str, load_id: int) -> v.LoadView:
         load, dataset = loads.get(conn, actor, load_id)
         names = _names(conn, [load], lang)
         streams, things = registry.streams(conn, dataset), registry.things(conn, dataset)
+        form = load.report.get("form", {})
+        refs = {*form.get("authors", ()), form.get("approved_by", "")} - {""}
+        who = in_words_of(conn, refs, lang)
         conflicts = tuple(
             conflict_view(conn, actor, c, lang) for c in loads.contradictions(conn, load_id=load_id)
         )
@@ -111,11 +134,15 @@ def one(desk: Desk, actor: Actor, lang: str, load_id: int) -> v.LoadView:
         )
     return v.LoadView(
         row=_row(load, dataset, actor, names, lang),
-        facts=_facts(load, lang),
+        facts=(*_facts(load, lang), *_typed(load, dataset, actor, who, lang)),
         findings=_findings(load, may, lang),
         conflicts=conflicts,
         rejected=rejected,
         use_url=f"{LOADS}/{load_id}/use",
+        upload=_upload(dataset, actor, lang),
+        data_url=f"{DATA}/{dataset.name}"
+        if decide(actor, "dataset.read", dataset.resource).allowed
+        else None,
         parts=load_report.parts(load.report, dataset, streams, things, lang),
         gaps=load_report.gaps(load.report, dataset, streams, things, lang),
         drift=load_report.drift(load.report, dataset, streams, things, lang),
@@ -163,7 +190,7 @@ def _row(load: Load, dataset: Dataset, actor: Actor, names: _Names, lang: str) -
     return v.LoadRow(
         id=str(load.id),
         dataset=dataset.contract.title[lang],
-        file=load.file_name or t("ioc.load_number", lang, id=load.id),
+        file=_called(load, lang),
         at=load.at,
         by=names.of(load, lang),
         rows=load.rows_in,
@@ -176,6 +203,14 @@ def _row(load: Load, dataset: Dataset, actor: Actor, names: _Names, lang: str) -
         if load.rows_rejected and may
         else None,
     )
+
+
+def _called(load: Load, lang: str) -> str:
+    """What a load is called: its file, of typed figures their return."""
+    if form := load.report.get("form"):
+        period = Period.parse(form["period"]).label(lang)
+        return t("forms.load_title", lang, period=period, party=form["party"])
+    return load.file_name or t("ioc.load_number", lang, id=load.id)
 
 
 def _facts(load: Load, lang: str) -> tuple[v.Fact, ...]:
@@ -197,9 +232,33 @@ def _facts(load: Load, lang: str) -> tuple[v.Fact, ...]:
         facts.append(v.Fact(t("loads.encoding", lang), encoding))
     if load.file_sha256:
         facts.append(v.Fact("SHA-256", load.file_sha256.hex(), f"/api/v1/loads/{load.id}/file"))
+    if pulled := load.report.get("pull"):
+        facts.append(v.Fact(t("loads.pulled_by", lang), f"{pulled['name']} ← {pulled['source']}"))
+        if pulled["mark"]:
+            text = f"{pulled['mark']}: {pulled['from']} – {pulled['to']}"
+            facts.append(v.Fact(t("pulls.mark", lang), text))
+        facts.append(v.Fact(t("pulls.query", lang), pulled["query"]))
     if load.undone_at:
         facts.append(v.Fact(t("ioc.fact_undone", lang), datetime_(load.undone_at, lang)))
     return tuple(facts)
+
+
+def _typed(
+    load: Load, dataset: Dataset, actor: Actor, who: dict[str, str], lang: str
+) -> tuple[v.Fact, ...]:
+    """Of figures that were typed: by whom, who approved them, and their return."""
+    form = load.report.get("form")
+    if not form or load.file_name is None:
+        return ()
+    resource = resource_of(load.file_name, load.agency_id, dataset.owner_agency)
+    may = decide(actor, "form.read", resource).allowed
+    url = f"/forms/{load.file_name}" if may else None
+    authors = ", ".join(who[ref] for ref in form["authors"])
+    return (
+        v.Fact(t("forms.typed_by", lang), authors),
+        v.Fact(t("forms.approved_by", lang), who[form["approved_by"]]),
+        v.Fact(t("forms.of_return", lang), f"{form['period']} · {form['party']}", url),
+    )
 
 
 def _findings(load: Load, may: bool, lang: str) -> tuple[v.Finding, ...]:

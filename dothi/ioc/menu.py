@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dothi.identity.model import Actor
-from dothi.ioc import environment, overview, pack, score
+from dothi.ioc import environment, leader, overview, pack, score
 from dothi.ioc.catalogue import DATA
 from dothi.ioc.desk import AIR, Desk
 from dothi.kernel.i18n import t
@@ -12,11 +12,14 @@ from dothi.web.view import NavItem
 # Catalogue key, address, icon, what one must be able to see (None: for everybody).
 _SERVICES = (
     ("web.nav_overview", overview.BASE, "overview", None),
+    ("web.nav_leader", leader.BASE, "leader", "leader"),
     ("web.nav_environment", environment.BASE, "air", f"hear:series:{AIR}"),
     ("web.nav_services", score.BASE, "services", f"hear:series:{score.NAME}"),
 )
 _OFFICE = (
+    ("web.nav_duty", "/duty", "duty", "duty"),
     ("web.nav_work", "/work", "work", "work.read"),
+    ("web.nav_forms", "/forms", "forms", "forms"),
     ("web.nav_data", DATA, "data", None),
     ("web.nav_admin", "/admin/agencies", "admin", "admin"),
 )
@@ -33,7 +36,7 @@ def menu(desk: Desk, actor: Actor, lang: str) -> tuple[NavItem, ...]:
         ]
 
     packs = [
-        NavItem(desk.packs[name].title[lang], f"{pack.BASE}/{name}", "pack")
-        for name in pack.names(desk, actor)
+        NavItem(title[lang], url, "pack")
+        for title, url in (pack.address(desk, name) for name in pack.names(desk, actor))
     ]
     return (*of(_SERVICES), *packs, *of(_OFFICE))

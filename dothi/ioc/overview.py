@@ -1,33 +1,29 @@
-"""The overview of the whole province: its panels, filled from whatever packs are installed."""
+"""The overview of the whole province: how its figures are said and addressed, and its tiles, filled
+from whatever packs are installed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from urllib.parse import urlencode
 
 from dothi.identity.model import Actor
-from dothi.ioc import counts, environment, figures
+from dothi.ioc import counts, duty, environment, figures
 from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
 from dothi.ioc.arrangement import Arrangement
-from dothi.ioc.desk import AIR, HOURLY, PM25_DAY, Desk
-from dothi.ioc.desk import TOPICS as AIR_TOPICS
+from dothi.ioc.desk import HOURLY, PM25_DAY, Desk
 from dothi.ioc.explain_view import WATER
 from dothi.ioc.figures import Figures, Signal
 from dothi.ioc.span import NAMES, Span
-from dothi.ioc.work_view import rows_of
 from dothi.kernel import wqi
 from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import date, number, t
 from dothi.kernel.time import VN
-from dothi.lake.api import visible_stream
 from dothi.web.site import who
 from dothi.web.view import Level, Status
-from dothi.work import inbox
-from dothi.work.inbox import Filters
 
 BASE = "/ioc"
 MOST_OF_A_PACK = 3
@@ -38,8 +34,6 @@ FIRST = (HOURLY, PM25_DAY)
 HIDDEN_AT_FIRST = frozenset(
     {"stations", "loads", "conflicts", "work_soon", "work_new", "work_closed", "rejected"}
 )
-MOST_MOVED = 8
-MOST_WORK = 7
 
 
 def url(path: str = "", /, base: str = BASE, **query: object) -> str:
@@ -51,15 +45,15 @@ def url(path: str = "", /, base: str = BASE, **query: object) -> str:
 
 def topics(desk: Desk, actor: Actor) -> tuple[str, ...]:
     """What may change the overview of this person."""
-    return (*_measured(desk, actor), *_computed(desk, actor), "work", "loads")
+    return (*measured(desk, actor), *computed(desk, actor), "work", "loads")
 
 
-def _measured(desk: Desk, actor: Actor) -> tuple[str, ...]:
+def measured(desk: Desk, actor: Actor) -> tuple[str, ...]:
     """The topics of what stations send."""
     return _topics(s.dataset.name for s in figures.signals(desk, actor))
 
 
-def _computed(desk: Desk, actor: Actor) -> tuple[str, ...]:
+def computed(desk: Desk, actor: Actor) -> tuple[str, ...]:
     """The topics of the indicators."""
 
     def look() -> tuple[str, ...]:
@@ -98,17 +92,18 @@ def spans(span: Span, lang: str, base: str = BASE) -> tuple[v.Choice, ...]:
 
 def cards(desk: Desk, actor: Actor, lang: str, span: Span, arrangement: Arrangement) -> o.CardsView:
     """The tiles this person wants to see, in their order."""
-    makers, later = _cards_there(desk, actor, lang, span)
-    shown = [key for key in arrangement.sorted(list(makers)) if _is_shown(key, later, arrangement)]
+    there, later = makers(desk, actor, lang, span)
+    shown = [key for key in arrangement.sorted(list(there)) if _is_shown(key, later, arrangement)]
     newest = max((s.seen for s in figures.signals(desk, actor)), default=None)
     when = t("ioc.updated", lang, at=clock(newest)) if newest else t("ioc.no_data", lang)
     return o.CardsView(
         url=url("tiles", r=span.name),
         topics=topics(desk, actor),
-        cards=tuple(makers[key]() for key in shown),
+        cards=tuple(there[key]() for key in shown),
         newest=newest,
         updated=when,
         download_url=url("download", what="tiles", r=span.name),
+        on_duty=duty.on_duty_line(desk, actor, lang),
     )
 
 
@@ -116,10 +111,10 @@ def choices(
     desk: Desk, actor: Actor, lang: str, span: Span, arrangement: Arrangement
 ) -> tuple[o.ArrangeRow, ...]:
     """Every tile there is for this person, shown or not, in their order."""
-    makers, later = _cards_there(desk, actor, lang, span)
+    there, later = makers(desk, actor, lang, span)
     return tuple(
-        o.ArrangeRow(key, makers[key]().title, n, _is_shown(key, later, arrangement))
-        for n, key in enumerate(arrangement.sorted(list(makers)), 1)
+        o.ArrangeRow(key, there[key]().title, n, _is_shown(key, later, arrangement))
+        for n, key in enumerate(arrangement.sorted(list(there)), 1)
     )
 
 
@@ -131,43 +126,43 @@ def _is_shown(key: str, later: frozenset[str], arrangement: Arrangement) -> bool
 
 def card(desk: Desk, actor: Actor, lang: str, span: Span, key: str) -> o.Card:
     """The tile of that key. Raises NotFound."""
-    makers, _ = _cards_there(desk, actor, lang, span)
-    if key not in makers:
+    there, _ = makers(desk, actor, lang, span)
+    if key not in there:
         raise NotFound("web.no_page")
-    return makers[key]()
+    return there[key]()
 
 
-def _cards_there(
+def makers(
     desk: Desk, actor: Actor, lang: str, span: Span
 ) -> tuple[dict[str, Callable[[], o.Card]], frozenset[str]]:
-    """Every tile's key with the function that makes it, in the order of a first visit; and the keys
-    of those that are not shown then."""
-    makers: dict[str, Callable[[], o.Card]] = {}
+    """Every tile's key for this person with the function that makes it, in the order of a first
+    visit; and the keys of those that are not shown then."""
+    made: dict[str, Callable[[], o.Card]] = {}
     later, of_pack = set(HIDDEN_AT_FIRST), Counter[str]()
     every = figures.every(desk, actor)
     every.sort(key=lambda f: FIRST.index(f.indicator.name) if f.indicator.name in FIRST else 99)
     for figs in every:
         pack = figs.indicator.definition.pack
         of_pack[pack] += 1
-        makers[key_of(figs)] = partial(indicator_card, desk, figs, lang, span)
-        calm = figs.top is None or _weight(status_of(figs.top, lang).level) < _weight("notice")
+        made[key_of(figs)] = partial(indicator_card, desk, figs, lang, span)
+        calm = figs.top is None or weight(status_of(figs.top, lang).level) < weight("notice")
         if of_pack[pack] > MOST_OF_A_PACK and calm:
             later.add(key_of(figs))
     if any(one.limits for f in every for one in f.newest.values()):
-        makers["above"] = partial(_above, desk, actor, lang, span)
+        made["above"] = partial(_above, desk, actor, lang, span)
     if (work := counts.work(desk, actor, span)) is not None:
         for key in ("work_open", "work_overdue", "work_punctual", "work_soon", "work_new",
                     "work_closed"):  # fmt: skip
-            makers[key] = partial(_work_card, key, work, lang, span)
+            made[key] = partial(_work_card, key, work, lang, span)
     signals = figures.signals(desk, actor)
     if signals:
-        makers["silent"] = partial(_silent, signals, lang, span)
-        makers["stations"] = partial(_online, signals, lang, span)
-        makers["valid"] = partial(_valid, desk, actor, lang, span)
+        made["silent"] = partial(_silent, signals, lang, span)
+        made["stations"] = partial(_online, signals, lang, span)
+        made["valid"] = partial(_valid, desk, actor, lang, span)
     if (data := counts.data(desk, actor, span)) is not None:
         for key in ("rows", "loads", "rejected", "conflicts"):
-            makers[key] = partial(_data_card, key, data, lang, span)
-    return makers, frozenset(later)
+            made[key] = partial(_data_card, key, data, lang, span)
+    return made, frozenset(later)
 
 
 def key_of(figs: Figures) -> str:
@@ -245,7 +240,7 @@ def _above(desk: Desk, actor: Actor, lang: str, span: Span) -> o.Card:
     over = [one for one in judged if one.passed]
     level: Level = "ok"
     if over:
-        level = max((figures.passed(one) for one in over), key=_weight)
+        level = max((figures.passed(one) for one in over), key=weight)
     text = t("overview.above_some" if over else "overview.above_none", lang)
     return o.Card(
         "above", t("overview.above", lang), f"{len(over)}/{len(judged)}",
@@ -254,7 +249,8 @@ def _above(desk: Desk, actor: Actor, lang: str, span: Span) -> o.Card:
     )  # fmt: skip
 
 
-def _weight(level: Level) -> int:
+def weight(level: Level) -> int:
+    """Sorts levels: the more attention one asks for, the more."""
     return ("unknown", "ok", "notice", "warning", "critical").index(level)
 
 
@@ -314,8 +310,10 @@ def _silent(signals: list[Signal], lang: str, span: Span) -> o.Card:
         oldest = min(s.seen for s in silent)
         said = t("overview.longest_since", lang, at=date(oldest.astimezone(VN), lang))
         status = Status("notice", said)
-    else:
+    elif signals:
         status = Status("ok", t("ioc.all_online", lang))
+    else:
+        status = Status("unknown", t("ioc.no_stations", lang))
     about = t("overview.of_stations", lang, count=len(signals))
     unit = t("ioc.unit_stations", lang)
     return _count("silent", lang, span, len(silent), status, unit=unit, about=about)
@@ -324,6 +322,8 @@ def _silent(signals: list[Signal], lang: str, span: Span) -> o.Card:
 def _online(signals: list[Signal], lang: str, span: Span) -> o.Card:
     online = sum(s.online(span.end) for s in signals)
     status = Status("ok" if online == len(signals) else "notice", t("overview.sending", lang))
+    if not signals:
+        status = Status("unknown", t("ioc.no_stations", lang))
     return o.Card(
         "stations", t("overview.stations", lang), f"{online}/{len(signals)}",
         t("ioc.unit_stations", lang), t("ioc.now", lang), status,
@@ -380,275 +380,4 @@ def _data_card(key: str, data: counts.Data, lang: str, span: Span) -> o.Card:
         about=during,
         before=before,
         list_url="/loads",
-    )
-
-
-# -- stations and map -----------------------------------------------------------------------------
-
-
-def stations(desk: Desk, actor: Actor, lang: str, span: Span) -> v.StationsView:
-    """Every station of the province: those that are silent first, then those with the worst index."""
-    indexed: dict[str, v.Station] = {}
-    try:
-        air = environment.stations(desk, actor, lang)
-        indexed = {s.id: s for s in air.stations}
-    except NotFound:
-        pass  # an installation without the environment service
-    hourly = figures.visible(desk, actor, HOURLY)
-    listed = []
-    for signal in figures.signals(desk, actor):
-        thing, online = signal.thing, signal.online(span.end)
-        known = indexed.get(str(thing.id)) if signal.dataset.name == AIR else None
-        latest = hourly.newest.get(thing.id) if hourly else None
-        listed.append(
-            v.Station(
-                id=str(thing.id),
-                name=thing.title(lang),
-                place=known.place if known else signal.dataset.contract.title[lang],
-                longitude=thing.lon or 0.0,
-                latitude=thing.lat or 0.0,
-                aqi=known.aqi if known else None,
-                aqi_class=known.aqi_class if known else None,
-                at=signal.seen,
-                online=online,
-                main_pollutant=known.main_pollutant if known else None,
-                reason=t("ioc.no_signal", lang) if not online else known.reason if known else None,
-                advice=known.advice if known else None,
-                pollutants=known.pollutants if known else (),
-                chart_url=url(
-                    "chart",
-                    stream=latest.stream_id if known and latest else signal.stream_id,
-                    r=span.name,
-                ),
-                explain_url=explain_url(hourly, latest) if hourly and known and latest else None,
-                figure_url=url("figure", key=f"i_{HOURLY}", thing=thing.id, r=span.name)
-                if known and latest
-                else None,
-                word=None if known and online
-                else t("overview.online" if online else "overview.offline", lang),
-                placed=thing.lon is not None and thing.lat is not None,
-            )
-        )  # fmt: skip
-    listed.sort(key=lambda s: (s.online, -(s.aqi or -1), s.name))
-    indexed_by = [topic for topic in _computed(desk, actor) if topic in AIR_TOPICS]
-    return v.StationsView(
-        url("stations", r=span.name), (*_measured(desk, actor), *indexed_by), tuple(listed),
-        sum(s.online for s in listed),
-    )  # fmt: skip
-
-
-def ground(desk: Desk, stations_: v.StationsView, lang: str) -> v.MapView:
-    """The map under the stations: the province in the demonstration, else what they span."""
-    bounds = desk.bounds()
-    placed = [(s.longitude, s.latitude) for s in stations_.stations if s.placed]
-    if not desk.demo and placed:
-        lons, lats = [p[0] for p in placed], [p[1] for p in placed]
-        bounds = (min(lons) - 0.1, min(lats) - 0.1, max(lons) + 0.1, max(lats) + 0.1)
-    silent = len(stations_.stations) - stations_.online
-    subtitle = t("overview.map_about", lang, online=stations_.online, silent=silent)
-    return v.MapView(t("overview.map_title", lang), subtitle, environment.base_url(bounds), bounds)
-
-
-# -- chart ----------------------------------------------------------------------------------------
-
-
-def chart(
-    desk: Desk, actor: Actor, lang: str, span: Span, stream_id: int | None, base: str = BASE
-) -> v.ChartView:
-    """The chart of one stream, on the page at `base`; without one, of the figure that asks for most
-    attention."""
-    every = figures.every(desk, actor)
-    tops = [(f, f.top) for f in every if f.top]
-    if stream_id is None and tops:
-        tops.sort(key=lambda pair: -_weight(status_of(pair[1], lang).level))
-        best = tops[0][1]
-        stream_id = best.stream_id if best else None
-    if stream_id is None:
-        return v.ChartView(
-            url("chart"), topics(desk, actor), t("ioc.chart", lang), t("ioc.no_data", lang), ""
-        )
-    with desk.db.transaction() as conn:
-        dataset, thing, stream = visible_stream(conn, actor, stream_id)
-    spec = dataset.contract.parameter(stream.parameter)
-    latest = next(
-        ((f, one) for f in every for one in f.newest.values() if one.stream_id == stream_id), None
-    )
-    named = spec.title[lang]
-    return v.ChartView(
-        url=url("chart", base, stream=stream_id, r=span.name),
-        topics=(f"series:{dataset.name}",),
-        title=t("ioc.chart_of", lang, what=named, place=thing.title(lang)),
-        subtitle="" if dataset.contract.title[lang] == named else dataset.contract.title[lang],
-        data_url=f"/api/v1/streams/{stream_id}/chart",
-        csv_url=f"/api/v1/streams/{stream_id}/rows.csv",
-        quantities=tuple(
-            v.Choice(
-                f.indicator.definition.outputs[0].title[lang],
-                url("chart", base, stream=one.stream_id, r=span.name),
-                one.stream_id == stream_id,
-            )
-            for f, one in _of_thing(every, thing.id)
-        ),
-        stations=_elsewhere(latest[0], stream_id, span, lang, base) if latest else (),
-        span="30d" if latest and _daily(latest[0]) and span.chart in ("24h", "7d") else span.chart,
-        explain_url=explain_url(*latest) if latest else None,
-    )
-
-
-def _daily(figs: Figures) -> bool:
-    return figs.indicator.definition.size >= timedelta(days=1)
-
-
-def _of_thing(every: Iterable[Figures], thing: int) -> list[tuple[Figures, figures.Latest]]:
-    return [(f, f.newest[thing]) for f in every if thing in f.newest][:4]
-
-
-def _elsewhere(
-    figs: Figures, stream_id: int, span: Span, lang: str, base: str
-) -> tuple[v.Choice, ...]:
-    named = [(figs.things[one.thing_id].title(lang), one) for one in figs.newest.values()]
-    return tuple(
-        v.Choice(
-            name, url("chart", base, stream=one.stream_id, r=span.name), one.stream_id == stream_id
-        )
-        for name, one in sorted(named, key=lambda pair: pair[0])
-    )
-
-
-# -- what moved -------------------------------------------------------------------------------------
-
-
-def moved(desk: Desk, actor: Actor, lang: str, span: Span) -> o.MovedView:
-    """The figures that changed most against the time before, by their share of what they were."""
-    found: list[tuple[float, float, Figures, figures.Latest]] = []
-    for figs in figures.every(desk, actor):
-        for thing, was in figures.before(desk, figs, span).items():
-            one = figs.newest[thing]
-            if was and one.value != was and figs.fresh(one):
-                found.append(((one.value - was) / abs(was), was, figs, one))
-    found.sort(key=lambda row: -abs(row[0]))
-    return o.MovedView(
-        url("moved", r=span.name), _computed(desk, actor), versus(span, lang),
-        tuple(_moved_row(*row, lang, span) for row in found[:MOST_MOVED]),
-        url("download", what="moved", r=span.name),
-    )  # fmt: skip
-
-
-def _moved_row(
-    share: float, was: float, figs: Figures, one: figures.Latest, lang: str, span: Span
-) -> o.MovedRow:
-    output = figs.indicator.definition.outputs[0]
-    return o.MovedRow(
-        title=output.title[lang],
-        place=figs.things[one.thing_id].title(lang),
-        was=number(was, lang, output.decimals),
-        now=number(one.value, lang, output.decimals),
-        share=number(abs(share) * 100, lang, 0),
-        up=share > 0,
-        level=status_of(one, lang).level,
-        url=url("figure", key=key_of(figs), thing=one.thing_id, r=span.name),
-    )
-
-
-# -- data, agencies, work ---------------------------------------------------------------------------
-
-
-def data(
-    desk: Desk, actor: Actor, lang: str, span: Span, only: frozenset[str] | None = None
-) -> o.DataView:
-    """What came into each dataset in the span, and what of it waits for a person. `only`: of these
-    datasets."""
-    signals = figures.signals(desk, actor)
-    newest: dict[int, datetime] = {}
-    for s in signals:
-        newest[s.dataset.id] = max(newest.get(s.dataset.id, s.seen), s.seen)
-    found = counts.data(desk, actor, span)
-    valid = counts.valid(desk, actor, span)
-    if found is not None:
-        datasets = found.datasets
-    else:
-        datasets = tuple({s.dataset.id: s.dataset for s in signals}.values())
-    rows = []
-    for dataset in datasets:
-        if only is not None and dataset.name not in only:
-            continue
-        came = found.now.get(dataset.id, counts.Brought()) if found else None
-        seen = newest.get(dataset.id) or (came.newest if came else None)
-        waiting = found.conflicts.get(dataset.id, 0) if found else 0
-        all_, good = valid.get(dataset.id, (0, 0))
-        rejected = came.rejected if came else 0
-        rows.append(
-            o.DataRow(
-                name=dataset.contract.title[lang],
-                loads=came.loads if came else 0,
-                rows=came.rows if came else all_,
-                rejected=rejected,
-                conflicts=waiting,
-                valid=good / all_ if all_ else None,
-                newest=seen,
-                level="notice" if rejected or waiting else "ok" if seen else "unknown",
-                url=f"/loads?dataset={dataset.name}" if found else None,
-            )
-        )
-    return o.DataView(
-        url("data", r=span.name), (*_measured(desk, actor), "loads"), tuple(rows),
-        url("download", what="data", r=span.name), "/loads" if found else None,
-    )  # fmt: skip
-
-
-def agencies(desk: Desk, actor: Actor, lang: str, span: Span) -> o.AgenciesView | None:
-    """Open work items by agency, and by state."""
-    work = counts.work(desk, actor, span)
-    if work is None:
-        return None
-    with desk.db.transaction() as conn:
-        states = inbox.counts(conn, actor).by_state
-    rows = tuple(
-        o.AgencyRow(
-            one.name[lang], one.total, one.overdue, one.soon, one.done,
-            "critical" if one.overdue else "warning" if one.soon else "ok",
-            f"/work?agency={one.agency_id}",
-        )
-        for one in work.now
-    )  # fmt: skip
-    facts = tuple(
-        v.Fact(t(f"work.state.{state}", lang), number(count, lang), f"/work?state={state}")
-        for state, count in sorted(states.items())
-    )
-    return o.AgenciesView(
-        url("agencies", r=span.name), ("work",), rows, facts,
-        url("download", what="agencies", r=span.name),
-    )  # fmt: skip
-
-
-def work(
-    desk: Desk, actor: Actor, lang: str, filters: Filters | None = None, most_actions: int = 0
-) -> v.WorkPanel:
-    """The open work items of all services, most urgent first. NotFound: not for this person."""
-    if not desk.sees_work(actor):
-        raise NotFound("identity.not_found")
-    with desk.db.transaction() as conn:
-        page = inbox.inbox(conn, actor, filters, limit=MOST_WORK)
-        total = inbox.counts(conn, actor, filters).total
-    rows = rows_of(actor, page.items, desk.now(), lang, most_actions=most_actions)
-    return v.WorkPanel(url("work"), ("work",), rows, total, "/work")
-
-
-def page(
-    desk: Desk, actor: Actor, lang: str, span: Span, arrangement: Arrangement,
-    stream: int | None = None,
-) -> o.OverviewView:  # fmt: skip
-    """Everything on the page."""
-    listed = stations(desk, actor, lang, span)
-    return o.OverviewView(
-        spans=spans(span, lang),
-        cards=cards(desk, actor, lang, span, arrangement),
-        stations=listed,
-        map=ground(desk, listed, lang),
-        chart=chart(desk, actor, lang, span, stream),
-        moved=moved(desk, actor, lang, span),
-        data=data(desk, actor, lang, span),
-        work=work(desk, actor, lang) if desk.sees_work(actor) else None,
-        agencies=agencies(desk, actor, lang, span),
-        arrange_url=url("arrange", r=span.name),
     )

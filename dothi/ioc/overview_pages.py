@@ -10,7 +10,16 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter, URLEncodedBody
 
 from dothi.identity.model import Actor
-from dothi.ioc import arrangement, assign, explain_view, figure, overview, pack, tables
+from dothi.ioc import (
+    arrangement,
+    assign,
+    explain_view,
+    figure,
+    overview,
+    overview_panels,
+    pack,
+    tables,
+)
 from dothi.ioc import overview_view as o
 from dothi.ioc.arrangement import COOKIE, Arrangement
 from dothi.ioc.desk import Desk
@@ -20,6 +29,7 @@ from dothi.ioc.tables import Sheet
 from dothi.kernel.errors import Invalid, NotFound
 from dothi.kernel.i18n import t
 from dothi.kernel.text import search_key
+from dothi.kernel.zone import VN
 from dothi.web.access import lang_of
 from dothi.web.site import Site, see_other
 from dothi.web.view import Shell
@@ -49,7 +59,7 @@ def page(
     def make() -> tuple[Shell, o.OverviewView]:
         span = Span.of(r, desk.now())
         shell = site.shell(request, t("overview.title", lang), BASE)
-        return shell, overview.page(desk, actor, lang, span, arranged, stream)
+        return shell, overview_panels.page(desk, actor, lang, span, arranged, stream)
 
     topics = overview.topics(desk, actor)
     return site.kept_page(request, "overview.html", topics, make, also=tuple(arranged.words))
@@ -65,12 +75,12 @@ def panel(
     arranged = _arranged(request, actor, desk) if panel == "tiles" else Arrangement()
     makers = {
         "tiles": lambda: overview.cards(desk, actor, lang, span, arranged),
-        "stations": lambda: overview.stations(desk, actor, lang, span),
-        "chart": lambda: overview.chart(desk, actor, lang, span, stream),
-        "moved": lambda: overview.moved(desk, actor, lang, span),
-        "data": lambda: overview.data(desk, actor, lang, span),
-        "agencies": lambda: overview.agencies(desk, actor, lang, span),
-        "work": lambda: overview.work(desk, actor, lang),
+        "stations": lambda: overview_panels.stations(desk, actor, lang, span),
+        "chart": lambda: overview_panels.chart(desk, actor, lang, span, stream),
+        "moved": lambda: overview_panels.moved(desk, actor, lang, span),
+        "data": lambda: overview_panels.data(desk, actor, lang, span),
+        "agencies": lambda: overview_panels.agencies(desk, actor, lang, span),
+        "work": lambda: overview_panels.work(desk, actor, lang),
     }
 
     def make() -> object:
@@ -171,7 +181,7 @@ def download(
         sheets = _sheets(request, actor, desk, lang, chosen, what, key, thing, stream, span)
     name = search_key(sheets[0].title).replace(" ", "-")
     name = "".join(c for c in name if c.isascii() and (c.isalnum() or c == "-"))[:60] or what
-    stamp = f"{chosen.end.astimezone():%Y%m%d-%H%M}"
+    stamp = f"{chosen.end.astimezone(VN):%Y%m%d-%H%M}"
     return Response(
         tables.written(sheets, form),
         media_type=tables.MEDIA[form],
@@ -195,10 +205,13 @@ def _sheets(
     if what == "chart":
         return (figure.chart_sheet(desk, actor, lang, stream, length, 1400),)
     if what == "moved":
-        return (figure.moved_sheet(overview.moved(desk, actor, lang, span), lang),)
+        return (figure.moved_sheet(overview_panels.moved(desk, actor, lang, span), lang),)
     if what == "data":
-        return (figure.data_sheet(overview.data(desk, actor, lang, span), lang),)
-    if what == "agencies" and (view := overview.agencies(desk, actor, lang, span)) is not None:
+        return (figure.data_sheet(overview_panels.data(desk, actor, lang, span), lang),)
+    if (
+        what == "agencies"
+        and (view := overview_panels.agencies(desk, actor, lang, span)) is not None
+    ):
         return (figure.agencies_sheet(view, lang),)
     raise NotFound("web.no_page")
 

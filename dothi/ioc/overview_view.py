@@ -49,6 +49,7 @@ class CardsView:
     newest: dt.datetime | None
     updated: str
     download_url: str
+    on_duty: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,16 @@ class OtherRow:
 
 
 @dataclass(frozen=True)
+class AimRow:
+    """How a figure stands to its target; `said`: what it should be; `about`: with where and by which
+    document."""
+
+    status: Status
+    said: str
+    about: str
+
+
+@dataclass(frozen=True)
 class FigureView:
     """Everything a number leads to."""
 
@@ -171,6 +182,7 @@ class FigureView:
     list_url: str | None = None
     rows_url: str | None = None
     assign_url: str | None = None
+    aim: AimRow | None = None
 
 
 @dataclass(frozen=True)

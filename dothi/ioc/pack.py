@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from dothi.identity import agencies
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, cache_key, decide
+from dothi.indicators.dashboard import Dashboard, Section
 from dothi.indicators.service import Indicator
-from dothi.ioc import figures, overview
+from dothi.ioc import figures, overview, overview_panels
 from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
 from dothi.ioc.catalogue import DATA
@@ -29,7 +31,7 @@ from dothi.packs.model import Pack, Reference
 from dothi.web.view import Status
 from dothi.work.inbox import Filters
 
-BASE = "/services"
+BASE, BOARD = "/services", "/board"
 WITH_OWN_PAGE = frozenset({"environment", "public-services"})
 """Packs that a page was made for, at the address this one would have."""
 MOST_MEASURED = 3
@@ -45,11 +47,23 @@ class Service:
     datasets: tuple[Dataset, ...]
     indicators: tuple[Indicator, ...]
     figures: tuple[Figures, ...]
+    dashboard: Dashboard | None = None
+    """The layout that the pack gives its page."""
 
     @property
     def base(self) -> str:
-        """The address of its page."""
-        return f"{BASE}/{self.pack.name}"
+        """The address of its page, or of the one beside that which was made for it."""
+        return f"{BOARD if self.pack.name in WITH_OWN_PAGE else BASE}/{self.pack.name}"
+
+    @property
+    def title(self) -> dict[str, str]:
+        """The title of its page."""
+        return (self.dashboard and self.dashboard.title) or self.pack.title
+
+    def section(self, kind: str) -> Section | None:
+        """The first section of a kind that its layout has."""
+        sections = self.dashboard.sections if self.dashboard else ()
+        return next((one for one in sections if one.kind == kind), None)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -61,7 +75,8 @@ class Service:
 def service(desk: Desk, actor: Actor, name: str) -> Service:
     """Raises NotFound for a pack that is not installed, or of which the actor may see nothing."""
     pack = desk.packs.get(name)
-    if pack is None or name in WITH_OWN_PAGE:
+    board = desk.dashboards.get(name)
+    if pack is None or (name in WITH_OWN_PAGE and board is None):
         raise NotFound("web.no_page")
     own = {contract.name for contract in pack.contracts}
     datasets = tuple(d for d in desk.datasets() if d.name in own and _may_read(actor, d))
@@ -72,19 +87,26 @@ def service(desk: Desk, actor: Actor, name: str) -> Service:
     if not datasets and not indicators:
         raise NotFound("web.no_page")
     figs = (f for f in figures.every(desk, actor) if f.indicator.definition.pack == name)
-    return Service(pack, datasets, indicators, tuple(figs))
+    return Service(pack, datasets, indicators, tuple(figs), board)
 
 
 def names(desk: Desk, actor: Actor) -> tuple[str, ...]:
-    """The packs whose page is this one, of those that the actor may see something of."""
+    """The packs whose page is this one, of those that the actor may see something of; with a layout
+    of its own also one that has another page."""
     seen = {dataset.name for dataset in desk.datasets() if _may_read(actor, dataset)}
     computed = desk.definitions().values()
     return tuple(
         name for name, pack in desk.packs.items()
-        if name not in WITH_OWN_PAGE
+        if (name not in WITH_OWN_PAGE or name in desk.dashboards)
         and (any(contract.name in seen for contract in pack.contracts)
              or any(i.definition.pack == name and i.dataset.name in seen for i in computed))
     )  # fmt: skip
+
+
+def address(desk: Desk, name: str) -> tuple[dict[str, str], str]:
+    """The title and address of a pack's page of this kind."""
+    one = Service(desk.packs[name], (), (), (), desk.dashboards.get(name))
+    return one.title, one.base
 
 
 def _may_read(actor: Actor, dataset: Dataset) -> bool:
@@ -101,18 +123,29 @@ def cards(desk: Desk, actor: Actor, lang: str, span: Span, one: Service) -> o.Ca
     return o.CardsView(
         url=overview.url("tiles", one.base, r=span.name),
         topics=one.topics,
-        cards=tuple(overview.indicator_card(desk, figs, lang, span) for figs in one.figures),
+        cards=tuple(
+            overview.indicator_card(desk, figs, lang, span)
+            for figs in _chosen(one.figures, one.section("tiles"))
+        ),
         newest=newest,
         updated=at,
         download_url=overview.url("download", what="tiles", pack=one.pack.name, r=span.name),
     )
 
 
+def _chosen(figs: tuple[Figures, ...], section: Section | None) -> tuple[Figures, ...]:
+    """The figures that a section names, in its order; all where it names none."""
+    if section is None or not section.indicators:
+        return figs
+    by_name = {one.indicator.name: one for one in figs}
+    return tuple(by_name[name] for name in section.indicators if name in by_name)
+
+
 def data(desk: Desk, actor: Actor, lang: str, span: Span, one: Service) -> o.DataView:
     """Loads and quality of the pack's own datasets."""
     own = frozenset(dataset.name for dataset in one.datasets)
     return replace(
-        overview.data(desk, actor, lang, span, own),
+        overview_panels.data(desk, actor, lang, span, own),
         url=overview.url("data", one.base, r=span.name),
         topics=(*one.topics, "loads"),
         download_url=overview.url("download", what="data", pack=one.pack.name, r=span.name),
@@ -123,7 +156,7 @@ def work(desk: Desk, actor: Actor, lang: str, one: Service) -> v.WorkPanel:
     """Its open work items. Raises NotFound for who may see none."""
     filters = Filters(services=frozenset({one.pack.name}))
     return replace(
-        overview.work(desk, actor, lang, filters, most_actions=2),
+        overview_panels.work(desk, actor, lang, filters, most_actions=2),
         url=f"{one.base}/work", all_url=f"/work?service={one.pack.name}",
     )  # fmt: skip
 
@@ -178,14 +211,17 @@ def things(desk: Desk, actor: Actor, lang: str, span: Span, one: Service) -> v.S
     """What the pack watches, with the newest figure and state of each: those first that ask for
     attention."""
     measured = _measured(desk, actor, one)
+    table = one.section("table")
+    only = frozenset(table.datasets) if table else frozenset()
     listed = [
         _thing(one, figs, signal.thing, signal.seen, signal.online(span.end),
                measured.get(signal.thing.id, ()), signal.stream_id, span, lang)
         for signal in _signals(desk, actor, one)
+        if not only or signal.dataset.name in only
         for figs in (_figures_of(one, signal.thing.id),)
     ]  # fmt: skip
     sending = {station.id for station in listed}
-    for figs in one.figures:  # over things of other packs
+    for figs in one.figures if not only else ():  # over things of other packs
         for number_, latest in figs.newest.items():
             if str(number_) not in sending:
                 sending.add(str(number_))
@@ -261,14 +297,16 @@ def chart(
     nothing to draw."""
     measured = _measured(desk, actor, one)
     if stream is None:
-        tops = [figs.top for figs in one.figures if figs.top]
+        wanted = one.section("chart")
+        named = wanted.indicator if wanted else None
+        tops = [f.top for f in one.figures if f.top and named in (None, f.indicator.name)]
         stands = [overview.status_of(top, lang).level for top in tops]
         drawn = [*sorted(zip(stands, tops, strict=True), key=lambda x: _URGENT_FIRST.index(x[0]))]
         every = (value.stream_id for values in measured.values() for value in values)
         stream = drawn[0][1].stream_id if drawn else min(every, default=None)
     if stream is None:
         raise NotFound("web.no_page")
-    view = overview.chart(desk, actor, lang, span, stream, one.base)
+    view = overview_panels.chart(desk, actor, lang, span, stream, one.base)
     here = next((found for found in measured.values() if any(m.stream_id == stream for m in found)),
                 _of_figure(one, measured, stream))  # fmt: skip
     return replace(
@@ -311,16 +349,19 @@ class PackView:
 
     title: str
     spans: tuple[v.Choice, ...]
-    cards: o.CardsView
+    cards: o.CardsView | None
     stations: v.StationsView | None
     map: v.MapView | None
     chart: v.ChartView | None
-    data: o.DataView
+    data: o.DataView | None
     work: v.WorkPanel | None
     facts: tuple[v.Fact, ...]
     indicators: tuple[Part, ...]
     datasets: tuple[Part, ...]
     sources: tuple[Reference, ...]
+    parts: tuple[Any, ...] = ()
+    """The sections of the pack's own layout (`pack_board.Part`); without one the page is laid out
+    by the template."""
 
 
 def page(
@@ -329,29 +370,42 @@ def page(
     """Raises NotFound as `service` does."""
     one = service(desk, actor, name)
     listed = things(desk, actor, lang, span, one)
-    placed = any(station.placed for station in listed.stations)
-    return PackView(
-        title=one.pack.title[lang],
-        spans=overview.spans(span, lang, one.base),
+    return replace(
+        about(desk, actor, lang, span, one),
         cards=cards(desk, actor, lang, span, one),
         stations=listed if listed.stations else None,
-        map=_map(desk, listed, lang) if placed else None,
+        map=map_of(desk, listed, lang),
         chart=chart(desk, actor, lang, span, one, stream) if listed.stations else None,
         data=data(desk, actor, lang, span, one),
         work=work(desk, actor, lang, one) if desk.sees_work(actor) else None,
+    )
+
+
+def about(desk: Desk, actor: Actor, lang: str, span: Span, one: Service) -> PackView:
+    """The page without panels: what a layout of its own puts its sections into."""
+    return PackView(
+        title=one.title[lang],
+        spans=overview.spans(span, lang, one.base),
+        cards=None, stations=None, map=None, chart=None, data=None, work=None,
         facts=_facts(desk, actor, lang, one.pack),
         indicators=tuple(_indicator(i, lang) for i in one.indicators),
         datasets=tuple(
             Part(d.contract.title[lang], f"{DATA}/{d.name}", d.name) for d in one.datasets
         ),
         sources=one.pack.sources,
-    )
+    )  # fmt: skip
+
+
+def map_of(desk: Desk, listed: v.StationsView, lang: str) -> v.MapView | None:
+    """The points with coordinates on a map; None where none has any."""
+    placed = any(station.placed for station in listed.stations)
+    return _map(desk, listed, lang) if placed else None
 
 
 def _map(desk: Desk, listed: v.StationsView, lang: str) -> v.MapView:
     silent = len(listed.stations) - listed.online
     about = t("pack.map_about", lang, online=listed.online, silent=silent)
-    ground = overview.ground(desk, listed, lang)
+    ground = overview_panels.ground(desk, listed, lang)
     return replace(ground, title=t("pack.map", lang), subtitle=about, legend=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Request, Response, Router, get
@@ -9,9 +10,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from dothi.identity.model import Actor
-from dothi.ioc import overview, pack
+from dothi.ioc import overview, pack, pack_board
 from dothi.ioc.desk import Desk
-from dothi.ioc.pack import BASE, PackView
+from dothi.ioc.pack import BASE, BOARD, PackView, Service
 from dothi.ioc.span import Span
 from dothi.kernel.errors import NotFound
 from dothi.web.access import lang_of
@@ -19,7 +20,6 @@ from dothi.web.site import Site, see_other
 from dothi.web.view import Shell
 
 
-@get(f"{BASE}/{{service:str}}", opt={"access": "dataset.read", "packed": True}, sync_to_thread=True)
 def page(
     request: Request[Any, Any, Any], service: FromPath[str], actor: NamedDependency[Actor],
     site: NamedDependency[Site], desk: NamedDependency[Desk], r: FromQuery[str] = "",
@@ -27,16 +27,16 @@ def page(
 ) -> Response[Any]:  # fmt: skip
     """Figures, things, chart, work, data and sources of a pack."""
     lang = lang_of(request)
-    one = pack.service(desk, actor, service)
+    one = _service(request, desk, actor, service)
 
     def make() -> tuple[Shell, PackView]:
-        view = pack.page(desk, actor, lang, Span.of(r, desk.now()), service, stream)
+        span = Span.of(r or (one.dashboard and one.dashboard.span) or "", desk.now())
+        view = pack_board.page(desk, actor, lang, span, one, stream)
         return site.shell(request, view.title, one.base), view
 
     return site.kept_page(request, "pack.html", (*one.topics, "work", "loads"), make)
 
 
-@get(f"{BASE}/{{service:str}}/{{panel:str}}", opt={"access": "dataset.read"}, sync_to_thread=True)
 def panel(
     request: Request[Any, Any, Any], service: FromPath[str], panel: FromPath[str],
     actor: NamedDependency[Actor], site: NamedDependency[Site], desk: NamedDependency[Desk],
@@ -44,7 +44,7 @@ def panel(
 ) -> Any:  # fmt: skip
     """One panel alone, for live refreshing."""
     lang, span = lang_of(request), Span.of(r, desk.now())
-    one = pack.service(desk, actor, service)
+    one = _service(request, desk, actor, service)
     makers = {
         "tiles": lambda: pack.cards(desk, actor, lang, span, one),
         "stations": lambda: pack.things(desk, actor, lang, span, one),
@@ -52,13 +52,34 @@ def panel(
         "data": lambda: pack.data(desk, actor, lang, span, one),
         "work": lambda: pack.work(desk, actor, lang, one),
     }
-    if panel not in makers:
-        raise NotFound("web.no_page")
-    view = makers[panel]()
+    make = makers.get(panel, lambda: pack_board.alone(desk, actor, lang, span, one, panel))
     if "hx-request" not in request.headers:
+        make()
         return see_other(overview.url(base=one.base, r=span.name, stream=stream) + f"#{panel}")
     folder = "overview" if panel in ("tiles", "data") else "service"
-    return site.fragment(request, f"{folder}/{panel}.html", view)
+    template = f"{folder}/{panel}.html" if panel in makers else "pack_list.html"
+    return site.kept_fragment(request, template, (*one.topics, "work", "loads"), make)
 
 
-router = Router("/", route_handlers=[page, panel], include_in_schema=False)
+def _service(request: Request[Any, Any, Any], desk: Desk, actor: Actor, name: str) -> Service:
+    """The service at this address. Raises NotFound for one whose page has the other address."""
+    one = pack.service(desk, actor, name)
+    if not request.url.path.startswith(f"{one.base.rpartition('/')[0]}/"):
+        raise NotFound("web.no_page")
+    return one
+
+
+def _at(address: str, shown: Callable[..., Any]) -> Any:
+    opt = {"access": "dataset.read", "packed": True}
+    return get(address, opt=opt, sync_to_thread=True)(shown)
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        _at(f"{base}/{{service:str}}{below}", shown)
+        for base in (BASE, BOARD)
+        for below, shown in (("", page), ("/{panel:str}", panel))
+    ],
+    include_in_schema=False,
+)

@@ -12,7 +12,16 @@ from litestar.params import FromPath, FromQuery, QueryParameter, URLEncodedBody
 
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, require
-from dothi.ioc import environment, explain_view, load_use, loads_view, units, work_view
+from dothi.ioc import (
+    environment,
+    environment_quality,
+    environment_tiles,
+    explain_view,
+    load_use,
+    loads_view,
+    units_map,
+    work_view,
+)
 from dothi.ioc import view as v
 from dothi.ioc.catalogue import DATA
 from dothi.ioc.desk import TOPICS, Desk
@@ -59,18 +68,18 @@ def service(
     def make() -> tuple[Shell, v.ServiceView]:
         shell = site.shell(request, t("ioc.environment", lang), BASE)
         return shell, v.ServiceView(
-            tiles=environment.tiles(desk, actor, lang),
+            tiles=environment_tiles.tiles(desk, actor, lang),
             stations=environment.stations(desk, actor, lang),
             map=environment.ground(desk, actor, lang),
             chart=environment.chart(desk, actor, lang, stream),
-            quality=environment.quality(desk, actor, lang),
+            quality=environment_quality.quality(desk, actor, lang),
             work=environment.work(desk, actor, lang) if desk.sees_work(actor) else None,
         )
 
     return site.kept_page(request, "service.html", (*TOPICS, "work", "loads"), make)
 
 
-@get(f"{BASE}/{{panel:str}}", opt={"access": "dataset.read"}, sync_to_thread=True)
+@get(f"{BASE}/{{panel:str}}", opt={"access": "dataset.read", "packed": True}, sync_to_thread=True)
 def panel(
     request: Request[Any, Any, Any],
     panel: FromPath[str],
@@ -78,39 +87,47 @@ def panel(
     site: NamedDependency[Site],
     desk: NamedDependency[Desk],
     stream: FromQuery[int | None] = None,
+) -> Any:
+    """One panel alone, for live refreshing."""
+    lang = lang_of(request)
+    makers = {
+        "tiles": lambda: environment_tiles.tiles(desk, actor, lang),
+        "stations": lambda: environment.stations(desk, actor, lang),
+        "chart": lambda: environment.chart(desk, actor, lang, stream),
+        "quality": lambda: environment_quality.quality(desk, actor, lang),
+        "work": lambda: environment.work(desk, actor, lang),
+    }
+    if panel not in makers:
+        raise NotFound("web.no_page")
+    if "hx-request" not in request.headers:
+        makers[panel]()
+        return see_other(f"{BASE}?stream={stream}#{panel}" if stream else f"{BASE}#{panel}")
+    topics = (*TOPICS, "work", "loads")
+    return site.kept_fragment(request, f"service/{panel}.html", topics, makers[panel])
+
+
+@get(f"{BASE}/explain", opt={"access": "dataset.read"}, sync_to_thread=True)
+def explain(
+    request: Request[Any, Any, Any],
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    desk: NamedDependency[Desk],
     indicator: FromQuery[str] = "",
     thing: FromQuery[int] = 0,
     period: FromQuery[str] = "",
 ) -> Any:
-    """One panel alone, for live refreshing; and the answer to where a number comes from."""
-    lang = lang_of(request)
-    if panel == "chart":
-        view: object = environment.chart(desk, actor, lang, stream)
-    elif panel == "explain":
-        desk.air(actor)
-        view = explain_view.explained(desk, actor, lang, indicator, thing, period)
-        if "hx-request" not in request.headers:
-            shell = site.shell(request, view.title, BASE)
-            return site.page(request, "explain.html", shell, view)
-    else:
-        make = {
-            "tiles": environment.tiles,
-            "stations": environment.stations,
-            "quality": environment.quality,
-            "work": environment.work,
-        }.get(panel)
-        if make is None:
-            raise NotFound("web.no_page")
-        view = make(desk, actor, lang)
-    if "hx-request" not in request.headers:
-        return see_other(f"{BASE}?stream={stream}#{panel}" if stream else f"{BASE}#{panel}")
-    return site.fragment(request, f"service/{panel}.html", view)
+    """The answer to where a number of this service comes from."""
+    desk.air(actor)
+    view = explain_view.explained(desk, actor, lang_of(request), indicator, thing, period)
+    if "hx-request" in request.headers:
+        return site.fragment(request, "service/explain.html", view)
+    return site.page(request, "explain.html", site.shell(request, view.title, BASE), view)
 
 
 @get(f"{BASE}/base.geojson", opt={"access": "dataset.read"}, sync_to_thread=True)
 def base_map(desk: NamedDependency[Desk], within: FromQuery[str] = "") -> Response[bytes]:
     """The map's ground: the administrative units of a rectangle."""
-    body = units.ground(desk, within)
+    body = units_map.ground(desk, within)
     return Response(
         body, media_type="application/geo+json", headers={"cache-control": "public, max-age=3600"}
     )
@@ -363,15 +380,15 @@ def conflict(
     lake: NamedDependency[Lake],
 ) -> Any:
     """Keep one of two contradicting values; row 0: none of them."""
-    decide_conflict(lake, actor, conflict_id, row or None)
-    return _done(request, f"{BASE}", "decided")
+    decided = decide_conflict(lake, actor, conflict_id, row or None)
+    return _done(request, f"/loads/{decided.load_id}", "decided")
 
 
 # A router of their own: registered one by one, two handlers in threads at one address break.
 router = Router(
     "/",
     route_handlers=[
-        home, service, panel, base_map, stream_chart, latest, chips, work_list, work_page,
+        home, service, panel, explain, base_map, stream_chart, latest, chips, work_list, work_page,
         work_move, loads_list, load_page, load_use_page, load_undo, conflict,
     ],
     include_in_schema=False,

@@ -11,8 +11,11 @@ from urllib.parse import urlencode
 from dothi.identity import agencies
 from dothi.identity.model import Actor
 from dothi.identity.policy import decide
+from dothi.indicators.target import PROVINCE
+from dothi.ioc import aims
 from dothi.ioc import score_view as s
 from dothi.ioc.desk import Desk
+from dothi.ioc.overview_view import AimRow
 from dothi.ioc.tables import Sheet
 from dothi.ioc.view import Change, Choice, Fact
 from dothi.kernel.errors import Invalid, NotFound
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 BASE = "/services/public-services"
 NAME = "score766"
-TOPICS = (f"series:{NAME}",)
+TOPICS = (f"series:{NAME}", aims.TOPIC)
 ALL = "*"
 TOTAL = "total"
 PAST = {"month": 12, "quarter": 8, "year": 5}
@@ -137,7 +140,7 @@ def _look(desk: Desk, one: Scored, lang: str, what: Asked) -> _Known:
     )  # fmt: skip
 
 
-def _inside(label: str, lang: str) -> str:
+def inside(label: str, lang: str) -> str:
     """A period's name inside a sentence: "tháng 10/2026"."""
     return label[:1].lower() + label[1:] if lang == "vi" else label
 
@@ -180,7 +183,7 @@ def head(desk: Desk, actor: Actor, lang: str, what: Asked) -> s.HeadView:
     if total.points is not None and before and before.points and before.most == total.most:
         change = Change(
             total.points - before.points,
-            t("score.than", lang, period=_inside(period.previous().label(lang), lang)), 2,
+            t("score.than", lang, period=inside(period.previous().label(lang), lang)), 2,
         )  # fmt: skip
     now = desk.now()
     about = ""
@@ -207,6 +210,7 @@ def head(desk: Desk, actor: Actor, lang: str, what: Asked) -> s.HeadView:
         known=total.points is not None,
         total=total,
         change=change,
+        aim=_aim(desk, known, what, total.points, lang),
         groups=tuple(
             s.Group(name, title[lang], known.points(f"group {name}", what.agency, what.unit))
             for name, title in one.score.groups.items()
@@ -217,6 +221,27 @@ def head(desk: Desk, actor: Actor, lang: str, what: Asked) -> s.HeadView:
         verify=any(c.verify for c in one.score.components.values()),
         download_url=what.url("download"),
     )
+
+
+def _aim(desk: Desk, known: _Known, what: Asked, points: float | None, lang: str) -> AimRow | None:
+    """The total beside its target."""
+    from dothi.indicators.targets import points_of
+
+    if points is None:
+        return None
+    score = known.one.score
+    found = aims.of_score(
+        desk, NAME, TOTAL, place_of(what.agency, what.unit), what.period, points,
+        points_of(score.title, score.better), lang,
+    )  # fmt: skip
+    return None if found is None else found.row
+
+
+def place_of(agency: str, unit: str) -> str:
+    """An agency or a unit as targets name it."""
+    if agency == ALL:
+        return PROVINCE
+    return f"agency:{agency}" if unit == ALL else f"unit:{unit}"
 
 
 def _of_grain(what: Asked, grain: Grain, now: datetime) -> str:

@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
+from dothi.ioc.overview_view import AimRow
 from dothi.ioc.view import Change, Choice, Fact
 
 
@@ -56,6 +57,7 @@ class HeadView:
     known: bool
     total: Points
     change: Change | None
+    aim: AimRow | None
     groups: tuple[Group, ...]
     past: tuple[Bar, ...]
     as_of: dt.datetime | None

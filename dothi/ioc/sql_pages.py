@@ -109,7 +109,7 @@ def sql_asked(
     began = time.monotonic()
     try:
         statement = _statement(data)
-        shown = replace(statement, limit=min(statement.limit, MOST_SHOWN))
+        shown = replace(statement, limit=min(statement.limit, MOST_SHOWN), screen=True)
         told = sql.run(desk.lake, actor, shown, JSON)
         with told.file as file:
             content = json.load(file)

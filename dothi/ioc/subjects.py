@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from dothi.identity import agencies
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, decide, require
-from dothi.ioc import figure, figures, overview
+from dothi.ioc import figure, figures, overview, overview_panels
 from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
 from dothi.ioc.desk import Desk
@@ -71,6 +71,7 @@ def indicator(desk: Desk, actor: Actor, lang: str, span: Span, name: str) -> Ind
             v.Fact(t("overview.fact_source", lang), definition.source),
             v.Fact(t("subjects.inputs", lang), ", ".join(definition.inputs)),
             v.Fact(t("subjects.version", lang), f"{figs.indicator.version}"),
+            *_targets(actor, figs, lang),
         ),
         quality=(
             v.Fact(t("subjects.fresh", lang), f"{fresh}/{len(figs.newest)}"),
@@ -84,9 +85,17 @@ def indicator(desk: Desk, actor: Actor, lang: str, span: Span, name: str) -> Ind
         files=tuple(v.Choice(f.upper(), f"{data_url}/file?format={f}") for f in FILES),
         data_url=data_url,
         figure=figure.view(desk, actor, lang, span, overview.key_of(figs), None) if plain else None,
-        chart=overview.chart(desk, actor, lang, span, top.stream_id) if plain and top else None,
+        chart=overview_panels.chart(desk, actor, lang, span, top.stream_id) if plain and top else None,
         by_unit=_by_unit(figs, lang) if plain else None,
     )  # fmt: skip
+
+
+def _targets(actor: Actor, figs: Figures, lang: str) -> tuple[v.Fact, ...]:
+    """The way to its targets, for who may set them."""
+    if not decide(actor, "target.set", figs.indicator.dataset.resource).allowed:
+        return ()
+    url = f"/admin/targets?measure={figs.indicator.name}"
+    return (v.Fact(t("targets.title", lang), t("targets.new", lang), url),)
 
 
 def _limits(figs: Figures, lang: str) -> v.Table | None:
@@ -172,7 +181,7 @@ def agency(desk: Desk, actor: Actor, lang: str, span: Span, code: str) -> Agency
     for key, day in (("since", found.valid_from), ("until", found.valid_to)):
         if day:
             facts.append(v.Fact(t(f"subjects.{key}", lang), date(day, lang)))
-    listed = overview.agencies(desk, actor, lang, span)
+    listed = overview_panels.agencies(desk, actor, lang, span)
     address = f"/work?agency={found.id}"
     return AgencyView(
         name=found.name(lang),
@@ -181,11 +190,11 @@ def agency(desk: Desk, actor: Actor, lang: str, span: Span, code: str) -> Agency
         facts=tuple(facts),
         below=tuple(v.Choice(one.name(lang), f"{AGENCIES}/{one.code}") for one in below),
         work=replace(
-            overview.work(desk, actor, lang, Filters(agencies=frozenset({found.id}))),
+            overview_panels.work(desk, actor, lang, Filters(agencies=frozenset({found.id}))),
             url=address, all_url=address,
         ) if desk.sees_work(actor) else None,
         standing=next((row for row in listed.rows if row.url == address), None) if listed else None,
-        data=tuple(r for r in overview.data(desk, actor, lang, span).rows if r.name in owned),
+        data=tuple(r for r in overview_panels.data(desk, actor, lang, span).rows if r.name in owned),
         manage_url=f"/admin/agencies/{code}"
         if decide(actor, "agency.manage", Resource("agency", code)).allowed else None,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, require
 from dothi.identity.units import Level
 from dothi.identity.units_read import Wanted
-from dothi.ioc import units
+from dothi.ioc import units, units_map, units_measured
 from dothi.ioc.catalogue import DATA, UNITS
 from dothi.ioc.desk import Desk
 from dothi.kernel.i18n import t
@@ -60,7 +60,7 @@ def list_map(
     """The map of a list."""
     require(actor, "unit.read", DOOR)
     wanted = Wanted(at or units_read.today(), level, parent or None, q or None)
-    return _map(units.map_of(desk, wanted))
+    return _map(units_map.map_of(desk, wanted))
 
 
 @get(f"{UNITS}/{{unit:str}}", opt={"access": "unit.read"}, sync_to_thread=True)
@@ -88,7 +88,7 @@ def unit_map(
 ) -> Response[bytes]:
     """The map of a unit and what lies around it."""
     require(actor, "unit.read", DOOR)
-    return _map(units.map_around(desk, unit, at or units_read.today()))
+    return _map(units_map.map_around(desk, unit, at or units_read.today()))
 
 
 @get(f"{DATA}/{{name:str}}/by-unit", opt={"access": "dataset.read"}, sync_to_thread=True)
@@ -105,7 +105,7 @@ def series_page(
 ) -> Response[str]:
     """A series by the units of a day."""
     lang = lang_of(request)
-    view = units.series(
+    view = units_measured.series(
         desk, actor, lang, name, day=day, basis=basis, parameter=parameter, period=period
     )
     return site.page(request, "by_unit.html", site.shell(request, view.title, DATA), view)

@@ -397,8 +397,19 @@ class LoadRow:
 
 
 @dataclass(frozen=True)
+class Upload:
+    """The form that loads a file into the dataset called `title`; `refused`: why the last was not
+    loaded."""
+
+    url: str
+    title: str
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class LoadsView:
-    """The list of loads. `workbook_url`: the form to fill in, of the dataset chosen."""
+    """The list of loads. `workbook_url`: the form to fill in, of the dataset chosen; `upload`: for
+    who may load into it."""
 
     url: str
     topics: tuple[str, ...]
@@ -407,6 +418,7 @@ class LoadsView:
     datasets: tuple[Choice, ...] = ()
     next_url: str | None = None
     workbook_url: str | None = None
+    upload: Upload | None = None
 
 
 @dataclass(frozen=True)
@@ -424,7 +436,7 @@ class LoadView:
     """One load: what was in the file, what was found, what is waiting for a decision.
 
     `parts` are its streams or columns; `drift` is it against the load before; `use_url` answers
-    what rests on it.
+    what rests on it; `data_url` is its dataset's page.
     """
 
     row: LoadRow
@@ -437,6 +449,8 @@ class LoadView:
     gaps: Table | None = None
     drift: Table | None = None
     undo: Action | None = None
+    upload: Upload | None = None
+    data_url: str | None = None
     back_url: str = "/loads"
 
 

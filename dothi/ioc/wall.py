@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dothi.identity.model import Actor
-from dothi.ioc import figures, overview
+from dothi.ioc import figures, overview, overview_panels
 from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
 from dothi.ioc.arrangement import Arrangement
@@ -130,10 +130,10 @@ def _overview(desk: Desk, actor: Actor, lang: str, arrangement: Arrangement) -> 
 
 
 def _map(desk: Desk, actor: Actor, lang: str) -> Slide:
-    stations = overview.stations(desk, actor, lang, _span(desk))
+    stations = overview_panels.stations(desk, actor, lang, _span(desk))
     return Slide(
         "map", t("overview.map_title", lang), _url("map"), stations.topics, stations=stations,
-        map=overview.ground(desk, stations, lang),
+        map=overview_panels.ground(desk, stations, lang),
     )  # fmt: skip
 
 
@@ -165,13 +165,13 @@ def _ranking(desk: Desk, figs: Figures, lang: str, span: Span) -> Ranking:
 
 
 def _work(desk: Desk, actor: Actor, lang: str) -> Slide:
-    work = overview.work(desk, actor, lang)
-    agencies = overview.agencies(desk, actor, lang, _span(desk))
+    work = overview_panels.work(desk, actor, lang)
+    agencies = overview_panels.agencies(desk, actor, lang, _span(desk))
     return Slide(
         "work", t("ioc.work_open", lang), _url("work"), ("work",), work=work, agencies=agencies
     )
 
 
 def _data(desk: Desk, actor: Actor, lang: str) -> Slide:
-    data = overview.data(desk, actor, lang, _span(desk))
+    data = overview_panels.data(desk, actor, lang, _span(desk))
     return Slide("data", t("overview.data", lang), _url("data"), data.topics, data=data)

@@ -7,6 +7,7 @@ the usual ones: ``{rows:n}`` a number as the language writes it (``n2``: two dec
 """
 
 import datetime as dt
+import re
 import string
 import tomllib
 from collections.abc import Mapping
@@ -143,7 +144,24 @@ class _Writer(string.Formatter):
             return date(value, self.lang)
         if format_spec == "datetime":
             return datetime_(value, self.lang)
+        if format_spec == "type":
+            return t(f"kernel.type_{value}", self.lang)
+        if format_spec == "written":
+            return written(str(value), self.lang)
         return super().format_field(value, format_spec)
+
+
+def written(form: str, lang: str) -> str:
+    """A strptime form as people write it: %d/%m/%Y is day/month/year. Other texts stay."""
+    for code in set(re.findall("%[dmYyHIMSpf]", form)):
+        form = form.replace(code, t(f"kernel.written_{_CODES[code[1]]}", lang))
+    return form
+
+
+_CODES = {
+    "d": "day", "m": "month", "Y": "year", "y": "short_year", "H": "hour", "I": "hour",
+    "M": "minute", "S": "second", "p": "half_day", "f": "fraction",
+}  # fmt: skip
 
 
 def _entries(table: Mapping[str, Any], prefix: str) -> list[tuple[str, dict[str, str]]]:

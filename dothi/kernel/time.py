@@ -53,6 +53,20 @@ def zone(name: str) -> tzinfo:
         raise Invalid("kernel.unknown_zone", zone=name) from error
 
 
+def named_zone(name: str) -> str:
+    """A zone's name as databases know it: "+07:00" is "Etc/GMT-7", whose sign counts westward.
+
+    Raises Invalid for what `zone` does not know, and for an offset that is no whole number of hours.
+    """
+    zone(name)
+    if not _OFFSET.fullmatch(name):
+        return "UTC" if name == "Z" else name
+    hours = int(name[:3])
+    if name[4:6] != "00" or not -12 <= hours <= 14:
+        raise Invalid("kernel.unknown_zone", zone=name)
+    return f"Etc/GMT{-hours:+d}" if hours else "UTC"
+
+
 def parse_instant(text: str, local: tzinfo | None = None) -> datetime:
     """An ISO 8601 date and time as an instant in UTC.
 

@@ -31,7 +31,7 @@ from dothi.identity.predicate import admits
 from dothi.kernel.errors import Fault, Invalid, TooLarge
 from dothi.lake import loads, registry, rows
 from dothi.lake import workbook as workbooks
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.loading import FileStore, Loaded, load_file
 from dothi.lake.model import Outcome, Source
 from dothi.lake.out.api import dataset_rows
 from dothi.lake.registry import Dataset, Stream, Thing
@@ -241,23 +241,30 @@ def put_file(
 ) -> Response[dict[str, Any]]:
     """Load a file (form field "file") that one of the dataset's readers fits: all of it or nothing;
     with its quality report."""
+    done = load_upload(lake, files, actor, name, data.get("file"))
+    body = msgspec.to_builtins(stored(done.outcome)) | {"report": done.report}
+    return Response(body, status_code=200 if done.outcome.replay else 201)
+
+
+def load_upload(lake: Lake, files: FileStore, actor: Actor, name: str, upload: Any) -> Loaded:
+    """Load what a form sent in its field "file" into the dataset of that name.
+
+    Raises NotFound and Forbidden by the policy, Invalid without a file, and what `load_file` raises.
+    """
     with lake.db.transaction() as conn:
         dataset = registry.find(conn, name)
         require(actor, "dataset.load", dataset.resource)
-    upload = data.get("file")
-    if not isinstance(upload, UploadFile):
+    if not isinstance(upload, UploadFile) or not upload.filename:
         raise Invalid("lake.no_upload")
     files.folder.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(prefix="upload-", dir=files.folder) as kept:
         while chunk := upload.file.read(1 << 20):
             kept.write(chunk)
         kept.flush()
-        done = load_file(
+        return load_file(
             lake, files, dataset, Path(kept.name), name=Path(upload.filename).name[:200],
             actor=actor.ref, agency_id=actor.agency_id,
         )  # fmt: skip
-    body = msgspec.to_builtins(stored(done.outcome)) | {"report": done.report}
-    return Response(body, status_code=200 if done.outcome.replay else 201)
 
 
 @get(

@@ -1,8 +1,8 @@
 """The lake: closed days and bulk loads as Parquet under DuckLake, its catalogue in our PostgreSQL.
 
 What makes head and body one store: DuckLake's own catalogue connection takes our SQL too
-(`postgres_query`, `postgres_execute`), so the rows that move, their deletion from the head and
-the bookkeeping are one PostgreSQL transaction, and a reader sees head and body at one snapshot.
+(`postgres_query`, `postgres_execute`), in the order that docs/adr/0004-one-snapshot.md tells: the
+lake commits first, then what PostgreSQL holds of it; a reader looks at PostgreSQL first.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import duckdb
 from psycopg.conninfo import make_conninfo
 
 from dothi.kernel.errors import Unavailable
-from dothi.lake.engine import engine
+from dothi.lake.engine import engine, load
 from dothi.store.database import Database
 
 CATALOGUE = "__ducklake_metadata_lake"
 METADATA_SCHEMA = "dothi_lake"
-EXTENSIONS = ("ducklake", "postgres_scanner", "icu")
+EXTENSIONS = ("ducklake", "postgres_scanner")
 KEEP_SNAPSHOTS = timedelta(days=2)
 KEEP_FILES = timedelta(hours=2)
 """A file that no snapshot needs any more stays this long, for readers that hold it open."""
@@ -35,14 +35,26 @@ class Body:
     """One process's way to the lake. Threads share it; each use takes a cursor of its own."""
 
     def __init__(
-        self, db: Database, folder: Path, *, threads: int = 2, memory: str = "1GB"
+        self,
+        db: Database,
+        folder: Path,
+        *,
+        threads: int = 2,
+        memory: str = "1GB",
+        given: duckdb.DuckDBPyConnection | None = None,
     ) -> None:
+        """`given`: the engine to open the lake on, in place of one of its own."""
         self._db = db
         self._folder = folder
         self._threads = threads
         self._memory = memory
+        self._given = given
         self._root: duckdb.DuckDBPyConnection | None = None
         self._lock = threading.Lock()
+
+    def on(self, root: duckdb.DuckDBPyConnection) -> Body:
+        """The same lake opened on an engine that holds something to be written to it."""
+        return Body(self._db, self._folder, given=root)
 
     @contextmanager
     def snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -76,6 +88,8 @@ class Body:
         try:
             cursor.execute("BEGIN")
             try:
+                # What a transaction used first commits last, and is what it sees the earliest of.
+                cursor.execute("FROM postgres_query(?, 'SELECT 1')", [CATALOGUE])
                 yield cursor
                 cursor.execute("COMMIT")
             except BaseException:
@@ -112,6 +126,19 @@ class Body:
             finally:
                 cursor.close()
 
+    def settle(self) -> None:
+        """How files are written from now on, remembered in the catalogue.
+
+        Version 2 of Parquet writes numbers that go up as their steps: a tenth of the bytes where
+        instants and rows are counted, and less work.
+        """
+        with self.writer_lock():
+            _, cursor = self._cursor()
+            try:
+                cursor.execute("CALL lake.set_option('parquet_version', 2)")
+            finally:
+                cursor.close()
+
     def warm(self) -> None:
         """Make the engine, so that the next use finds it; where that fails, the next use says why."""
         with suppress(Unavailable):
@@ -143,7 +170,8 @@ class Body:
             return self._root, self._root.cursor()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        root = engine(self._threads, self._memory, EXTENSIONS)
+        root = self._given or engine(self._threads, self._memory, our_sql_only=True)
+        load(root, EXTENSIONS)
         root.execute("SET ducklake_max_retry_count = 100")
         conninfo = make_conninfo(self._db.url, application_name=f"dothi {self._db.name} lake")
         quoted = conninfo.replace("'", "''")

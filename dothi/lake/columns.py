@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from dothi.kernel.crosswalk import Aggregation
-from dothi.kernel.time import zone
+from dothi.kernel.time import named_zone
 from dothi.lake.document import Place, Reading
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -102,7 +102,7 @@ def read_time(reading: Reading, value: Any, place: Place, base: Time | None = No
     known = {"column", "zone", "rhythm", "stamp", "format", *DATE_PARTS}
     doc = reading.mapping(value, place, known=known)
     zone_name = reading.text(doc, place, "zone", base.zone if base else "Asia/Ho_Chi_Minh")
-    reading.attempt((*place, "zone"), lambda: zone(zone_name))
+    zone_name = reading.attempt((*place, "zone"), lambda z=zone_name: named_zone(z), zone_name)
     rhythm = read_duration(reading, doc, place, "rhythm")
     months = calendar_months(str(doc.get("rhythm", "")))
     if rhythm is None and base:
@@ -221,4 +221,8 @@ def read_words(reading: Reading, entry: dict[str, Any], place: Place, name: str)
     """A list of texts; numbers in it are taken as they are written."""
     if name not in entry:
         return ()
-    return tuple(str(word) for word in reading.sequence(entry[name], (*place, name)))
+    found = reading.sequence(entry[name], (*place, name))
+    for i, word in enumerate(found):
+        if isinstance(word, dict | list):
+            reading.fault((*place, name, i), "lake.yaml_want_text", name=name)
+    return tuple(str(word) for word in found)

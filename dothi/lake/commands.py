@@ -122,3 +122,37 @@ def run_workbook(args: argparse.Namespace, settings: Settings) -> int:
         raise Invalid("lake.no_output", name=str(path), problem=error.strerror or "") from error
     print(path)
     return 0
+
+
+def arguments_undo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "load", metavar="N", type=int, help=t("lake.option_load", language(os.environ))
+    )
+
+
+def run_undo(args: argparse.Namespace, settings: Settings) -> int:
+    """Take a load out again; its rows go, what they had replaced comes back."""
+    url = settings.database_url or application_url(Home(settings.home))
+
+    from dothi.identity.model import SYSTEM
+    from dothi.lake import loads
+    from dothi.lake.service import Lake
+    from dothi.store.database import Database
+    from dothi.store.events import Doorbell
+
+    ballast = Ballast(
+        settings.home, reserve_bytes=settings.reserve_bytes, ballast_bytes=settings.ballast_bytes
+    )
+    db = Database(url, name="undo", max_size=4)
+    bell = Doorbell(db)
+    lake = Lake(db, settings.home / "lake", bell=bell, may_write=ballast.writes_allowed)
+    try:
+        with db.transaction() as conn:
+            load, dataset = loads.get(conn, SYSTEM, args.load)
+        lake.undo(load.id, actor=f"shell:{getpass.getuser()}")
+    finally:
+        lake.close()
+        bell.close()
+        db.close()
+    print(t("lake.said_undone", settings.lang, id=load.id, name=dataset.name))
+    return 0

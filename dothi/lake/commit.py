@@ -39,6 +39,8 @@ Fate = Outcome | Exception
 class _Waiting:
     batch: Batch
     future: Future[Outcome]
+    keys: set[Any]
+    """What the batch's rows are, to be held against those of others in its group."""
 
 
 @dataclass
@@ -78,6 +80,8 @@ class Committer:
     def submit(self, batch: Batch) -> Future[Outcome]:
         """Hand a batch over; the future holds its outcome once it is durable."""
         future: Future[Outcome] = Future()
+        # What is wrong with a batch's form is the caller's, not the thread's that others wait for.
+        waiting = _Waiting(batch, future, _keys(batch))
         if not self._may_write():
             future.set_exception(StorageFull("lake.disk_full"))
             return future
@@ -88,8 +92,33 @@ class Committer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
                 self._thread.start()
-        self._queue.put(_Waiting(batch, future))
+        self._queue.put(waiting)
         return future
+
+    def together(self, batch: Batch, then: Callable[[Connection, Outcome], None]) -> Outcome:
+        """Commit one batch and do `then` in its transaction: both are true from then on, or neither.
+
+        `then` may be called again after a clash, and undoes everything by raising.
+        """
+        if not self._may_write():
+            raise StorageFull("lake.disk_full")
+        for attempt in range(TRIES):
+            try:
+                with self._db.transaction() as conn:
+                    (fate,) = apply(conn, self._body, [batch])
+                    if isinstance(fate, Exception):
+                        raise fate
+                    then(conn, fate)
+            except (*RETRY, head.OvertakenError):
+                if attempt == TRIES - 1:
+                    raise
+                continue
+            except psycopg.errors.DiskFull as error:
+                raise StorageFull("lake.disk_full") from error
+            if self._bell is not None:
+                self._bell.ring()
+            return fate
+        raise AssertionError("unreachable")
 
     def close(self) -> None:
         """Commit what waits, then end."""
@@ -117,7 +146,7 @@ class Committer:
         if first is None:
             return None
         group, rows = [first], len(first.batch.rows)
-        keys = _keys(first.batch)
+        keys = set(first.keys)
         while len(group) < GROUP_BATCHES and rows < GROUP_ROWS:
             try:
                 other = self._queue.get_nowait()
@@ -126,11 +155,10 @@ class Committer:
             if other is None:
                 self._queue.put(None)
                 break
-            more = _keys(other.batch)
-            if not _may_share(first.batch, other.batch) or not keys.isdisjoint(more):
+            if not _may_share(first.batch, other.batch) or not keys.isdisjoint(other.keys):
                 self._held = other
                 break
-            keys |= more
+            keys |= other.keys
             group.append(other)
             rows += len(other.batch.rows)
         return group

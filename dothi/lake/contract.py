@@ -27,6 +27,7 @@ from dothi.lake.columns import (
     read_words,
 )
 from dothi.lake.document import Place, Reading
+from dothi.lake.form import Form, read_form
 from dothi.lake.reader import (
     Reader,
     own_records_readers,
@@ -37,7 +38,7 @@ from dothi.lake.reader import (
 
 _DOCUMENT = {
     "dataset", "kind", "title", "owner", "time", "key", "parameters", "columns", "things",
-    "sharing", "readers", "freshness", "rows", "checks", "units",
+    "sharing", "readers", "freshness", "rows", "checks", "units", "form",
 }  # fmt: skip
 
 
@@ -64,6 +65,8 @@ class Contract:
     """What every row of records should fulfil; a row that does not is kept as suspect."""
     units: Units | None = None
     """Where a series has codes of administrative units in its key."""
+    form: Form | None = None
+    """Where officers type its figures."""
 
     def parameter(self, name: str) -> Parameter:
         """The parameter of that name; KeyError when there is none."""
@@ -132,6 +135,9 @@ def _contract(reading: Reading, text: str | None = None) -> Contract:
         snapshot=reading.choice(doc, (), "rows", ("upsert", "snapshot"), "upsert") == "snapshot",
         checks=read_checks(reading, doc, columns),
         units=read_units(reading, doc["units"], key) if "units" in doc else None,
+        form=read_form(reading, doc["form"], key, parameters, columns, time)
+        if "form" in doc
+        else None,
         source=text if text is not None else Path(reading.name).read_text("utf-8"),
     )
     reading.finish()
@@ -195,7 +201,7 @@ def _columns(reading: Reading, doc: dict[str, Any]) -> tuple[Column, ...]:
                 unit=reading.text(entry, place, "unit") or None,
                 low=low,
                 high=high,
-                required=bool(entry.get("required", False)),
+                required=reading.truth(entry, place, "required"),
                 missing=read_words(reading, entry, place, "missing"),
                 choices=read_words(reading, entry, place, "choices"),
             )
@@ -222,7 +228,7 @@ def _things(
                 "name": reading.titles(entry, place, "name"),
                 "lon": reading.number(entry.get("lon"), (*place, "lon")),
                 "lat": reading.number(entry.get("lat"), (*place, "lat")),
-                "properties": entry.get("properties", {}),
+                "properties": reading.mapping(entry.get("properties", {}), (*place, "properties")),
             }
         )
     return tuple(out)
@@ -231,19 +237,15 @@ def _things(
 def _sharing(reading: Reading, doc: dict[str, Any]) -> dict[str, Any]:
     known = {"public", "agencies", "hidden", "ground"}
     sharing = reading.mapping(doc.get("sharing", {}), ("sharing",), known=known)
-    public = sharing.get("public", False)
-    if not isinstance(public, bool):
-        reading.fault(("sharing", "public"), "lake.yaml_want_choice", name="public",
-                      choices="true, false")  # fmt: skip
-    ground = sharing.get("ground")
-    if (public or sharing.get("agencies")) and not ground:
-        reading.fault(("sharing",), "lake.sharing_without_ground")
-    return {
-        "public": public is True,
-        "agencies": [str(a) for a in sharing.get("agencies", [])],
-        "hidden": [str(c) for c in sharing.get("hidden", [])],
-        "ground": ground,
+    public = reading.truth(sharing, ("sharing",), "public")
+    named = {
+        word: list(reading.texts(sharing.get(word, []), ("sharing", word)))
+        for word in ("agencies", "hidden")
     }
+    ground = reading.text(sharing, ("sharing",), "ground") or None
+    if (public or named["agencies"]) and not ground:
+        reading.fault(("sharing",), "lake.sharing_without_ground")
+    return {"public": public, **named, "ground": ground}
 
 
 def check_unique(contracts: list[Contract]) -> None:

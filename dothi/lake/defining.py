@@ -15,9 +15,11 @@ from dothi.identity.policy import Resource, decide, require
 from dothi.kernel.errors import Conflict, Fault, Invalid, NotFound
 from dothi.kernel.i18n import t
 from dothi.lake import registry
+from dothi.lake.columns import NAME
 from dothi.lake.contract import Contract, read_contract
-from dothi.lake.loading import job, limits, refused
+from dothi.lake.loading import FileStore, Loaded, job, limits, load_file, refused
 from dothi.lake.registry import Dataset
+from dothi.lake.service import Lake
 from dothi.store.database import Connection, Database
 from dothi.store.home import Home
 from dothi.store.runner import application_url
@@ -56,6 +58,37 @@ def define(conn: Connection, contract: Contract, actor: Actor, *, anew: bool = F
     return dataset
 
 
+def define_and_load(
+    lake: Lake, files: FileStore, contract: Contract, actor: Actor, path: Path, *, name: str
+) -> Loaded:
+    """Make the dataset of a contract and load its first file. Where that fails, a dataset that was
+    not there before is taken back, so that the next try may change anything.
+
+    Raises what `define` and `load_file` raise.
+    """
+    with lake.db.transaction() as conn:
+        new = not registry.is_taken(conn, contract.name)
+        dataset = define(conn, contract, actor)
+    try:
+        return load_file(
+            lake, files, dataset, path, name=name, actor=actor.ref, agency_id=actor.agency_id
+        )
+    except BaseException:
+        if new:
+            with lake.db.transaction() as conn:
+                if registry.forget_empty(conn, dataset):
+                    audit.record(conn, "dataset.taken_back", actor, f"dataset:{dataset.name}")
+        raise
+
+
+def refuse_of_pack(settings: Settings, name: str) -> None:
+    """Raises Conflict for a dataset that a pack declares: at its next start dothi would give it the
+    pack's contract again."""
+    for folder in settings.pack_folders():
+        if NAME.fullmatch(name) and (folder / "datasets" / f"{name}.yaml").is_file():
+            raise Conflict("lake.defined_by_pack", name=name, pack=folder.name)
+
+
 def _never_loaded(conn: Connection, dataset: Dataset) -> bool:
     row = conn.execute("SELECT FROM load WHERE dataset_id = %s LIMIT 1", (dataset.id,)).fetchone()
     return row is None
@@ -80,6 +113,7 @@ def run_define(args: argparse.Namespace, settings: Settings) -> int:
     db = Database(settings.database_url or application_url(Home(settings.home)), name="define")
     try:
         contract = read_contract(Path(args.contract))
+        refuse_of_pack(settings, contract.name)
         with db.transaction() as conn:
             dataset = define(conn, contract, SYSTEM, anew=True)
     except Invalid as error:

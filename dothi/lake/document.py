@@ -116,6 +116,21 @@ class Reading:
             return []
         return value
 
+    def texts(self, value: Any, place: Place) -> tuple[str, ...]:
+        """A list of texts."""
+        found = self.sequence(value, place)
+        for i, one in enumerate(found):
+            if not isinstance(one, str):
+                self.fault((*place, i), "lake.yaml_want_text", name=_last(place))
+        return tuple(str(one) for one in found)
+
+    def truth(self, holder: dict[str, Any], place: Place, name: str) -> bool:
+        """Yes or no; without it no."""
+        value = holder.get(name, False)
+        if not isinstance(value, bool):
+            self.fault((*place, name), "lake.yaml_want_choice", name=name, choices="true, false")
+        return value is True
+
     def text(
         self, holder: dict[str, Any], place: Place, name: str, default: str | None = ""
     ) -> str:

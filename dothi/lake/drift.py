@@ -13,17 +13,20 @@ MOST_LISTED = 20
 """Streams or columns listed, those that moved most."""
 
 
-def drift(conn: Connection, dataset: Dataset, report: dict[str, Any]) -> dict[str, Any] | None:
-    """A report held against that of the dataset's last load by the same reader; None without one.
+def drift(
+    conn: Connection, dataset: Dataset, door: str, report: dict[str, Any]
+) -> dict[str, Any] | None:
+    """A report held against that of the dataset's last load through the same door and by the same
+    reader; None without one.
 
     `{"load", "rows": [before, now], "missing": [share, share], "means": [{"stream", "name",
     "before", "now"}], "distinct": [{"name", "before", "now"}]}`; of means and distinct counts those
     that differ.
     """
     row = conn.execute(
-        """SELECT id, report FROM load WHERE dataset_id = %s AND door = 'file'
+        """SELECT id, report FROM load WHERE dataset_id = %s AND door = %s
            AND state = 'committed' AND report->>'reader' = %s ORDER BY id DESC LIMIT 1""",
-        (dataset.id, report["reader"]),
+        (dataset.id, door, report["reader"]),
     ).fetchone()
     if row is None:
         return None

@@ -20,6 +20,8 @@ def note(finding: dict[str, Any], lang: str) -> str:
     """What is to be said about it, "" for nothing."""
     kind = finding["kind"]
     if kind == "outside":
+        if finding["marked_valid"] == finding["count"]:
+            return t("lake.outside_kept", lang)
         return t("lake.outside_note", lang, count=finding["marked_valid"])
     if kind == "check":
         rows = ", ".join(str(row) for row in finding["rows"][:MOST_NAMED])
@@ -34,6 +36,8 @@ def note(finding: dict[str, Any], lang: str) -> str:
         return _named(named, lang)
     if kind == "apart":
         return _named(finding["levels"], lang)
+    if kind == "replaced":
+        return t("lake.replaced_note", lang, of=finding["of"], load=finding["load"])
     if kind in ("absent_grid", "absent_within"):
         return t("lake.grid_note", lang, of=finding["of"], things=finding["things"])
     return ""

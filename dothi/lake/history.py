@@ -1,7 +1,7 @@
 """What moves rows between head and body: the day's close, bulk commits, undoing a load.
 
-Every function works inside one `Body.writing` transaction, so that rows, their deletion from the
-head, the load's state and the event commit together. PostgreSQL text is built from our own
+Every function works inside one `Body.writing` transaction: the lake's part commits first, then what
+PostgreSQL holds of it (docs/adr/0004-one-snapshot.md). PostgreSQL text is built from our own
 names and from literals that psycopg quotes.
 """
 
@@ -35,7 +35,7 @@ class Moved:
 
 
 def postgres(cursor: duckdb.DuckDBPyConnection, text: str, **values: Any) -> None:
-    """Run SQL in the PostgreSQL transaction that the lake's catalogue commits in."""
+    """Run SQL in the PostgreSQL transaction that commits right after the lake."""
     made = sql.SQL(own_sql(f"SET LOCAL search_path TO {SCHEMA}; {text}")).format(
         **{name: sql.Literal(value) for name, value in values.items()}
     )

@@ -13,7 +13,9 @@ import yaml
 
 from dothi import jail
 from dothi.kernel.errors import Fault, Invalid, TooLarge
-from dothi.kernel.i18n import LANGS, t
+from dothi.kernel.i18n import LANGS, t, written
+from dothi.kernel.time import zone
+from dothi.lake.columns import NAME
 from dothi.lake.reading.limits import MIB, MOST_UNPACKED, spans
 from dothi.store.settings import Settings, language
 
@@ -24,16 +26,16 @@ _NOTES = ("format", "packed", "member", "sheet", "layer", "path", "encoding", "f
 
 
 def inspect(
-    path: Path, how: dict[str, Any], name: str | None = None, owner: str | None = None
+    path: Path, how: dict[str, Any], name: str | None = None, **proposal: str | None
 ) -> dict[str, Any]:
     """What the file seems to be (`reading.describe.describe`), found out in the jail.
 
-    `how` as for `reading.table.open_table`; `owner` is the code of the agency that the proposed
-    contract names. Raises Invalid with the reason when the file is
+    `how` as for `reading.table.open_table`; `proposal` is what is known of the contract already, as
+    for `reading.propose.propose`: owner, named, zone. Raises Invalid with the reason when the file is
     refused, TooLarge, and JailError when reading it needs more than it may.
     """
     shown = name or path.name
-    job, limits = prepared(path, how, shown, owner)
+    job, limits = prepared(path, how, shown, **proposal)
     with jail.run(job, limits) as result:
         answer: dict[str, Any] = result.value
     if fault := answer.get("fault"):
@@ -43,7 +45,7 @@ def inspect(
 
 
 def prepared(
-    path: Path, how: dict[str, Any], name: str, owner: str | None = None
+    path: Path, how: dict[str, Any], name: str, **proposal: str | None
 ) -> tuple[jail.Job, jail.Limits]:
     """The job that looks at the file, and how much it may use. Raises TooLarge."""
     size = path.stat().st_size
@@ -51,7 +53,7 @@ def prepared(
         raise TooLarge("lake.file_too_large", size=size, most=MOST_UNPACKED)
     much = spans(path)
     title = Path(name).name.split(".")[0][:80] or "file"
-    args = {"how": how, "memory": "256MB", "name": title, "owner": owner}
+    args = {"how": how, "memory": "256MB", "name": title, "proposal": proposal}
     return (
         jail.Job("dothi.lake.reading.describe:main", args, {"file": path}),
         jail.Limits(
@@ -69,6 +71,8 @@ def arguments_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help=t("reading.option_file", lang))
     parser.add_argument("--lang", choices=LANGS, help=t("reading.option_lang", lang))
     parser.add_argument("--owner", metavar="CODE", help=t("reading.option_owner", lang))
+    parser.add_argument("--name", metavar="NAME", help=t("reading.option_name", lang))
+    parser.add_argument("--zone", metavar="ZONE", help=t("reading.option_zone", lang))
     for name in CHOICES:
         parser.add_argument(
             f"--{name.replace('_', '-')}",
@@ -88,8 +92,12 @@ def run_inspect(args: argparse.Namespace, settings: Settings) -> int:
     except OSError as error:
         raise Invalid("lake.no_such_file", name=args.file, problem=error.strerror or "") from error
     how = {n: getattr(args, n) for n in CHOICES if getattr(args, n) is not None}
+    if args.name is not None and not NAME.fullmatch(args.name):
+        raise Invalid("lake.bad_name", name=args.name)
+    if args.zone is not None:
+        zone(args.zone)
     try:
-        found = inspect(path, how, owner=args.owner)
+        found = inspect(path, how, owner=args.owner, named=args.name, zone=args.zone)
     except Invalid as error:
         print(error.text(lang), file=sys.stderr)
         for fault in error.faults:
@@ -97,13 +105,18 @@ def run_inspect(args: argparse.Namespace, settings: Settings) -> int:
         return 1
     for line in report(found, lang):
         print(f"# {line}".rstrip())
-    print(contract_text(found))
+    print(contract_text(found, lang))
     return 0
 
 
-def contract_text(found: dict[str, Any]) -> str:
-    """The proposed contract as YAML."""
-    return yaml.safe_dump(found["contract"], sort_keys=False, allow_unicode=True, width=100)
+def contract_text(found: dict[str, Any], lang: str) -> str:
+    """The proposed contract as YAML; where a person must choose the key, a comment above it says so."""
+    text = yaml.safe_dump(found["contract"], sort_keys=False, allow_unicode=True, width=100)
+    key = found["key"]
+    if key is None or key["ground"] not in ("choose", "none"):
+        return text
+    told = "".join(f"# {line}\n" for line in about_key(key, lang))
+    return text.replace("\nkey:", f"\n{told}key:", 1)
 
 
 def report(found: dict[str, Any], lang: str) -> list[str]:
@@ -140,6 +153,9 @@ def about_table(found: dict[str, Any], lang: str) -> list[str]:
     """What the columns say together: years across, preliminary figures, subtotals,
     columns that the contract leaves out."""
     lines = []
+    others = [n for n in found["notes"].get("sheets", ()) if n != found["notes"].get("sheet")]
+    if others:
+        lines.append(t("reading.said_sheets", lang, names=listed(others[:20])))
     if wide := found["wide"]:
         names = wide["names"]
         first, last = one_line(names[0]), one_line(names[-1])
@@ -153,8 +169,22 @@ def about_table(found: dict[str, Any], lang: str) -> list[str]:
         lines.append(
             t("reading.said_subtotals", lang, column=column, count=len(named), names=names)
         )
+    if found["ends"]:
+        lines.append(t("reading.said_ends", lang, names=listed(found["ends"])))
+    if key := found["key"]:
+        lines += about_key(key, lang)
     if found["left_out"]:
         lines.append(t("reading.said_left_out", lang, names=listed(found["left_out"][:20])))
+    return lines
+
+
+def about_key(key: dict[str, Any], lang: str) -> list[str]:
+    """On what ground these columns are proposed as key, and what a person has to choose."""
+    lines = [t(f"reading.key_{key['ground']}", lang, names=listed(key["columns"][:20]))]
+    if key["ground"] == "choose" and key["alone"]:
+        lines.append(t("reading.key_alone", lang, names=listed(key["alone"])))
+    if key["running"]:
+        lines.append(t("reading.key_running", lang, names=listed(key["running"])))
     return lines
 
 
@@ -162,7 +192,7 @@ def about_column(column: dict[str, Any], lang: str) -> list[str]:
     """What was seen in a column beside what it holds."""
     said = []
     if column.get("form"):
-        said.append(column["form"])
+        said.append(written(column["form"], lang))
     if column.get("wordy"):
         said.append(t("reading.said_wordy", lang))
     if column.get("decimal") == ",":

@@ -56,11 +56,11 @@ class StagedRecords:
         path = self._work / "records.parquet"
         suspect = " OR ".join(f"({check.sql}) IS FALSE" for check in self._contract.checks)
         self._root.execute(
-            f"""COPY (SELECT k._key, k._row_no, (CASE WHEN r.kinds > 1 THEN {Quality.CONFLICT:d}
+            f"""COPY (SELECT k._key, k._row_no, (CASE WHEN r._kinds > 1 THEN {Quality.CONFLICT:d}
                     WHEN {suspect or "false"} THEN {Quality.SUSPECT:d} ELSE 0 END)::SMALLINT AS _q,
                     {self._names}
-                FROM keyed k LEFT JOIN repeated r ON r.again = k._key
-                WHERE r.again IS NULL OR k._row_no = r.first ORDER BY k._key)
+                FROM keyed k LEFT JOIN repeated r ON r._again = k._key
+                WHERE r._again IS NULL OR k._row_no = r._first ORDER BY k._key)
                 TO {literal(path)} (COMPRESSION lz4)"""
         )
         relation = f"read_parquet({literal(path)})"
@@ -89,7 +89,7 @@ class StagedRecords:
             f"FROM read_parquet({literal(self._files / 'rejects.parquet')}) "
             "ORDER BY row_no, column_name"
         ).fetchall()
-        return [Reject(n, c, v, r, _params(r, p, by_name)) for n, c, v, r, p in found]
+        return [Reject(n, c, v, r, params_of(r, p, by_name)) for n, c, v, r, p in found]
 
     def _make_keyed(self) -> None:
         keys = [_key_text(column) for column in self._contract.key]
@@ -106,13 +106,13 @@ class StagedRecords:
         Raises Invalid when so many differ that the key is not what tells these rows apart.
         """
         self._root.execute(
-            f"""CREATE TABLE repeated AS SELECT _key AS again, count(*) AS n,
-                    count(DISTINCT row({self._names})) AS kinds, min(_row_no) AS first
+            f"""CREATE TABLE repeated AS SELECT _key AS _again, count(*) AS _n,
+                    count(DISTINCT row({self._names})) AS _kinds, min(_row_no) AS _first
                 FROM keyed GROUP BY _key HAVING count(*) > 1"""
         )
         row = self._root.execute(
-            "SELECT count(*) FILTER (WHERE kinds > 1), "
-            "coalesce(sum(n - 1) FILTER (WHERE kinds = 1), 0) FROM repeated"
+            "SELECT count(*) FILTER (WHERE _kinds > 1), "
+            "coalesce(sum(_n - 1) FILTER (WHERE _kinds = 1), 0) FROM repeated"
         ).fetchone()
         assert row is not None
         if row[0] > MOST_CLASHES:
@@ -122,8 +122,8 @@ class StagedRecords:
     def _contradicting(self) -> list[Reject]:
         """The rows that give a key again with other content than the row that is kept."""
         found = self._root.execute(
-            """SELECT _row_no, _key, first FROM keyed JOIN repeated ON again = _key
-               WHERE kinds > 1 AND _row_no > first ORDER BY _row_no"""
+            """SELECT _row_no, _key, _first FROM keyed JOIN repeated ON _again = _key
+               WHERE _kinds > 1 AND _row_no > _first ORDER BY _row_no"""
         ).fetchall()
         column = ", ".join(c.name for c in self._contract.key)
         return [
@@ -160,7 +160,7 @@ def _key_text(column: Column) -> str:
     return f"{name}::VARCHAR"
 
 
-def _params(reason: str, told: str | None, columns: dict[str, Column]) -> dict[str, Any]:
+def params_of(reason: str, told: str | None, columns: dict[str, Column]) -> dict[str, Any]:
     """What the message of a reason needs; `told` is the contract's column, or for a malformed line
     what is wrong with it."""
     column = columns.get(told or "")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from dothi import jail
 from dothi.kernel.errors import Fault, Invalid, TooLarge
 from dothi.kernel.time import utc_now
 from dothi.lake import quality, registry
+from dothi.lake.body import Body
 from dothi.lake.columns import Time
 from dothi.lake.commit import same_file
 from dothi.lake.contract import Contract
@@ -40,6 +41,7 @@ from dothi.lake.model import (
 from dothi.lake.reader_spec import reader_spec, records_spec
 from dothi.lake.reading.limits import spans
 from dothi.lake.registry import Dataset
+from dothi.lake.replaced import note_replaced
 from dothi.lake.service import Lake
 from dothi.store.database import Connection
 
@@ -49,6 +51,8 @@ FUTURE = timedelta(days=1)
 LEFT_FOR = timedelta(days=1)
 """No load takes longer: what is older belongs to one that was killed."""
 MIB = 1024 * 1024
+FEW_BYTES = MIB // 4
+"""A file of series up to this size has hardly more rows than go through the head."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +111,15 @@ def load_file(
     door: str = "file",
     actor: str | None = None,
     agency_id: int | None = None,
+    note: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = lambda _step: None,
 ) -> Loaded:
-    """Load a CSV file into a series dataset: all of it or nothing.
+    """Load a file into a dataset: all of it or nothing.
 
-    A file that is loaded already changes nothing. `say` hears each step's name. Raises Invalid
-    with its faults when the file cannot be read at all, TooLarge, and what `Lake.commit` raises.
+    A file that is loaded already changes nothing. `say` hears each step's name. `note` is added to
+    the report: where rows come from that nobody brought as a file. Of those even a file with no
+    usable row is a load, so that its faults can be looked at. Raises Invalid with its faults when
+    the file cannot be read at all, TooLarge, and what `Lake.commit` raises.
     """
     size = path.stat().st_size
     source = Source(
@@ -120,15 +127,21 @@ def load_file(
     )
     if size > MOST_BYTES:
         raise TooLarge("lake.file_too_large", size=size, most=MOST_BYTES)
-    with ThreadPoolExecutor(max_workers=2) as beside:
+    with (
+        ThreadPoolExecutor(max_workers=2) as beside,
+        engine(2, "1GB", our_sql_only=True) as root,
+        closing(lake.body.on(root)) as body,
+    ):
         digest = beside.submit(_sha256, path)
         if _size_is_known(lake, dataset, size):
             say("hash")
             with lake.db.transaction() as conn:
                 if before := same_file(conn, dataset.id, digest.result()):
                     return Loaded(before, _report_of(conn, before))
-        beside.submit(lake.body.warm)
-        return _load(lake, store, dataset, path, digest, name or path.name, source, say)
+        # The lake opens while the file is read: on the engine that its rows will come from.
+        straight = dataset.contract.kind == "series" and size > FEW_BYTES
+        beside.submit(body.warm if straight else lake.body.warm)
+        return _load(lake, store, dataset, path, digest, source, note, say, root, body)
 
 
 def _sha256(path: Path) -> bytes:
@@ -156,17 +169,19 @@ def _load(
     dataset: Dataset,
     path: Path,
     digest: Future[bytes],
-    name: str,
     source: Source,
+    note: Mapping[str, Any] | None,
     say: Callable[[str], None],
+    root: duckdb.DuckDBPyConnection,
+    body: Body,
 ) -> Loaded:
     say("read")
+    name = source.file_name or path.name
     # Beside the files, not in a temporary file system: staged rows can be as large as the file.
     store.folder.mkdir(parents=True, exist_ok=True)
     with (
         jail.run(job(dataset.contract, path), limits(path), scratch=None) as result,
         TemporaryDirectory(prefix="load-", dir=store.folder) as work,
-        engine(2, "1GB") as root,
     ):
         value = result.value
         refused(value, name)
@@ -177,8 +192,9 @@ def _load(
             records = StagedRecords(root, result.files, Path(work), value, dataset)
             batch = records.batch(source)
         else:
-            batch = _Staged(root, result.files, Path(work), value, dataset).batch(lake, source)
-        if not len(batch.rows):
+            series = _Staged(root, result.files, Path(work), value, dataset, body)
+            batch = series.batch(lake, source)
+        if not len(batch.rows) and (note is None or batch.snapshot or not batch.rejects):
             raise Invalid(
                 "lake.nothing_usable",
                 faults=[
@@ -188,11 +204,15 @@ def _load(
                 name=name,
             )
         with lake.db.transaction() as conn:
-            if moved := drift(conn, dataset, batch.report):
+            if moved := drift(conn, dataset, source.door, batch.report):
                 batch.report["drift"] = moved
+        batch.report.update(note or {})
         say("commit")
         store.keep(path, sha256)
-        return Loaded(lake.commit(batch), batch.report)
+        outcome = lake.commit(batch)
+        if source.door == "file" and (finding := note_replaced(lake, dataset, outcome)):
+            batch.report["findings"] = [finding, *batch.report.get("findings", ())]
+        return Loaded(outcome, batch.report)
 
 
 def refused(answer: dict[str, Any], name: str) -> None:
@@ -226,7 +246,10 @@ def limits(path: Path) -> jail.Limits:
 
 
 class _Staged:
-    """The jail's typed rows on their way to a batch: streams found, contradictions told apart."""
+    """The jail's typed rows on their way to a batch: streams found, contradictions told apart.
+
+    Nothing that the jail wrote is taken on trust: rows are numbered and sorted here.
+    """
 
     def __init__(
         self,
@@ -235,15 +258,22 @@ class _Staged:
         work: Path,
         value: dict[str, Any],
         dataset: Dataset,
+        body: Body,
     ) -> None:
         self._root = root
-        self._rows = _text(files / "rows.parquet")
-        self._given = _text(files / "names.parquet")
+        self._body = body
         self._rejects = _text(files / "rejects.parquet")
-        self._work = work
         self._value = value
         self._dataset = dataset
-        self._keys = int(value["keys"])
+        self._keys = [f"k{i}" for i in range(int(value["keys"]))]
+        usable = " AND ".join(f"{column} IS NOT NULL" for column in ("t", *self._keys))
+        rows = _text(files / "rows.parquet")
+        self._rows = f"(SELECT * FROM read_parquet({rows}) WHERE {usable})"
+        if not value["numbered"]:
+            self._rows = (
+                f"(SELECT *, (file_row_number + 1)::INTEGER AS row_no "
+                f"FROM read_parquet({rows}, file_row_number = true) WHERE {usable})"
+            )
         root.execute(f"SET temp_directory = {_text(work)}")
         self._parameters = [str(p) for p in value["parameters"]]
         readers = {reader.name: reader for reader in dataset.contract.readers}
@@ -256,7 +286,8 @@ class _Staged:
         rejects = self._read_rejects()
         edge = utc_now() + FUTURE
         rejects += self._future(edge)
-        long, count, repeated = self._in_order(self._long(edge))
+        long = self._in_order(edge)
+        count, repeated = self._look(long)
         clashes: list[Clash] = []
         twice = 0
         if repeated:
@@ -291,18 +322,14 @@ class _Staged:
             ) or [(), (), (), (), ()]
             rows = SeriesRows(*columns)
         else:
-            rows = StagedRows(long, count, ordered=True, reach=reach)
+            rows = StagedRows(long, count, ordered=True, reach=reach, body=self._body)
         return Batch(self._dataset.id, rows, source, rejects, clashes, report=report)
 
     def _calendar(self) -> quality.Calendar | None:
         time = self._time
         if time is None or not time.months:
             return None
-        things = (
-            f"(SELECT name_no AS thing, make_timestamptz(epoch_us(t)) AS t "
-            f"FROM read_parquet({self._rows}))"
-        )
-        return quality.Calendar(time.months, time.zone, things)
+        return quality.Calendar(time.months, time.zone, self._things)
 
     def _ranges(
         self, ids: dict[registry.StreamName, int]
@@ -312,75 +339,61 @@ class _Staged:
 
     def _streams(self, lake: Lake) -> dict[registry.StreamName, int]:
         """Numbers for the names in the file, and a table from one to the other for joining."""
-        names = [
-            (int(row[-1]), tuple(part.strip() for part in row[: self._keys]))
-            for row in self._root.execute(
-                f"SELECT * FROM read_parquet({self._given}) ORDER BY name_no"
-            ).fetchall()
-        ]
-        present = [
+        spelt = self._root.execute(
+            f"SELECT DISTINCT {', '.join(self._keys) or 'NULL'} FROM {self._rows} ORDER BY ALL"
+        ).fetchall()
+        # Two spellings of one name are one thing.
+        names = [tuple(part.strip() for part in row[: len(self._keys)]) for row in spelt]
+        self._present = [
             (i, parameter)
             for i, parameter in enumerate(self._parameters)
             if self._one(f"SELECT EXISTS (SELECT 1 FROM {self._rows} WHERE q{i} IS NOT NULL)")
         ]
-        self._present = present
-        wanted = [(name, parameter) for _, name in names for _, parameter in present]
+        wanted = [(name, parameter) for name in names for _, parameter in self._present]
         with lake.db.transaction() as conn:
             ids = registry.stream_ids(conn, self._dataset, wanted)
-        columns = ", ".join(["name_no INTEGER", *(f"s{i} INTEGER" for i, _ in present)])
-        self._root.execute(f"CREATE TABLE names ({columns})")
-        if names:
-            self._root.executemany(
-                f"INSERT INTO names VALUES ({', '.join('?' * (1 + len(present)))})",
-                [[no, *(ids[(name, parameter)] for _, parameter in present)] for no, name in names],
-            )
-        self._names = _text(self._work / "names.parquet")
-        self._root.execute(f"COPY names TO {self._names}")
+        columns = {"spelling": ("INTEGER", list(range(len(spelt))))}
+        for i, k in enumerate(self._keys):
+            columns[k] = "VARCHAR", [row[i] for row in spelt]
+        for i, parameter in self._present:
+            columns[f"s{i}"] = "INTEGER", [ids[(name, parameter)] for name in names]
+        listed = ", ".join(f"unnest(?::{kind}[]) AS {c}" for c, (kind, _) in columns.items())
+        self._root.execute(
+            f"CREATE TABLE names AS SELECT {listed}", [given for _, given in columns.values()]
+        )
         return ids
 
-    def _long(self, edge: datetime) -> str:
-        """One row for each value, as a relation over Parquet files alone."""
+    def _in_order(self, edge: datetime) -> str:
+        """A relation with one row for each value, those of a stream side by side in order of time:
+        the file's rows are sorted once, before its columns of values are taken apart."""
+        same = " AND ".join(f"r.{k} = n.{k}" for k in self._keys) or "true"
+        wanted = [f"n.s{i}, r.v{i}, r.q{i}::SMALLINT AS q{i}" for i, _ in self._present]
+        # Any stream of a thing stands for the thing.
+        thing = f"n.s{self._present[0][0]}" if self._present else "NULL::INTEGER"
+        self._root.execute(
+            f"CREATE TABLE typed AS SELECT {', '.join([*wanted, 'r.row_no'])}, "
+            f"make_timestamptz(epoch_us(r.t)) AS t FROM {self._rows} r JOIN names n ON {same} "
+            f"WHERE r.t <= TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}' ORDER BY {thing}, t, row_no"
+        )
+        self._things = f"(SELECT {thing.removeprefix('n.')} AS thing, t FROM typed)"
         parts = [
-            f"SELECT n.s{i} AS stream_id, r.row_no, "
-            f"make_timestamptz(epoch_us(r.t)) AS t, r.v{i} AS v, r.q{i}::SMALLINT AS q "
-            f"FROM read_parquet({self._rows}) r JOIN read_parquet({self._names}) n USING (name_no) "
-            f"WHERE r.q{i} IS NOT NULL AND r.t <= TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}'"
+            f"SELECT s{i} AS stream_id, row_no, t, v{i} AS v, q{i} AS q "
+            f"FROM typed WHERE q{i} IS NOT NULL"
             for i, _ in self._present
         ]
         return "(" + " UNION ALL ".join(parts or [_EMPTY]) + ")"
 
-    def _in_order(self, long: str) -> tuple[str, int, int]:
-        """The rows in key order, how many they are, and how many repeat the key before them.
-
-        They come in order already, but nothing that the jail wrote is taken on trust, and two
-        spellings of one name are one stream.
-        """
-        count, repeated, ordered = self._look(long)
-        if ordered:
-            return long, count, repeated
-        path = self._work / "sorted.parquet"
-        self._root.execute(
-            f"COPY (SELECT * FROM {long} ORDER BY stream_id, t, row_no) TO {_text(path)} "
-            "(COMPRESSION lz4)"
-        )
-        rows = f"read_parquet({_text(path)})"
-        return rows, count, self._look(rows)[1]
-
-    def _look(self, long: str) -> tuple[int, int, bool]:
-        """Rows, rows whose key is the neighbour's, and whether each stream stands in one run in
-        which time never goes back."""
+    def _look(self, long: str) -> tuple[int, int]:
+        """How many rows there are, and how many repeat the key before them."""
         self._root.execute("SET preserve_insertion_order = true")
         row = self._root.execute(
-            f"""SELECT count(*), count(*) FILTER (WHERE same AND t = before),
-                    count(*) FILTER (WHERE same AND t < before),
-                    count(*) FILTER (WHERE same IS DISTINCT FROM true), count(DISTINCT stream_id)
-                FROM (SELECT stream_id, t, lag(t) OVER () AS before,
-                          stream_id = lag(stream_id) OVER () AS same FROM {long})"""
+            f"""SELECT count(*), count(*) FILTER (WHERE stream_id = stream_before AND t = t_before)
+                FROM (SELECT stream_id, t, lag(t) OVER () AS t_before,
+                          lag(stream_id) OVER () AS stream_before FROM {long})"""
         ).fetchone()
         self._root.execute("SET preserve_insertion_order = false")
         assert row is not None
-        count, repeated, back, runs, streams = row
-        return count, repeated, back == 0 and runs == streams
+        return row
 
     def _tell_apart(self, long: str) -> tuple[list[Clash], int, str]:
         """Keys that stand more than once: equal values count once, different ones clash."""
@@ -402,14 +415,13 @@ class _Staged:
             for stream_id, t, candidates in found
         ]
         twice = self._one("SELECT coalesce(sum(n - 1), 0) FROM repeated WHERE kinds = 1")
-        path = self._work / "rows.parquet"
         self._root.execute(
-            f"""COPY (SELECT l.stream_id, l.row_no, l.t, l.v,
+            f"""CREATE TABLE told AS SELECT l.stream_id, l.row_no, l.t, l.v,
                     (CASE WHEN r.kinds > 1 THEN {int(Quality.CONFLICT)} ELSE l.q END)::SMALLINT AS q
                 FROM {long} l LEFT JOIN repeated r ON r.stream_id = l.stream_id AND r.t = l.t
-                WHERE r.n IS NULL OR l.row_no = r.first ORDER BY l.stream_id, l.t) TO {_text(path)} (COMPRESSION lz4)"""
+                WHERE r.n IS NULL OR l.row_no = r.first ORDER BY l.stream_id, l.t"""
         )
-        return clashes, int(twice), f"read_parquet({_text(path)})"
+        return clashes, int(twice), "told"
 
     def _hint(self, long: str, stream_id: int, t: datetime) -> str | None:
         """An hour given twice right after a missing one: clocks that were put forward."""
@@ -435,7 +447,7 @@ class _Staged:
 
     def _future(self, edge: datetime) -> list[Reject]:
         rows = self._root.execute(
-            f"SELECT row_no, t FROM read_parquet({self._rows}) "
+            f"SELECT row_no, t FROM {self._rows} "
             f"WHERE t > TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}' ORDER BY 1"
         ).fetchall()
         column = self._dataset.contract.time.column if self._dataset.contract.time else "time"

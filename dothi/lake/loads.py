@@ -20,7 +20,7 @@ from dothi.lake.service import Lake
 from dothi.store import events
 from dothi.store.database import Connection
 
-FILE_DOORS = ("file", "form", "decision")
+FILE_DOORS = ("file", "form", "decision", "pull")
 """Doors through which people bring things; the list of loads shows these unless told."""
 
 

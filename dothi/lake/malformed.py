@@ -18,12 +18,15 @@ def make_rejects(root: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def numbered(root: duckdb.DuckDBPyConnection, table: str) -> tuple[str, int]:
-    """The rows of a table just copied with their number in the file, malformed lines before them
-    counted in; and how many such lines there are. They go to the rejects."""
+def numbered(root: duckdb.DuckDBPyConnection, table: str, place: str = "rowid") -> tuple[str, int]:
+    """The rows just copied into a table with their number in the file, malformed lines before them
+    counted in; and how many such lines there are. They go to the rejects.
+
+    `place`: the table's column that counts its rows from 0.
+    """
     malformed = _lines(root)
     if not malformed:
-        return f"(SELECT *, (rowid + 1)::INTEGER AS row_no FROM {table})", 0
+        return f"(SELECT *, ({place} + 1)::INTEGER AS row_no FROM {table})", 0
     root.execute("CREATE TABLE offsets (after INTEGER, extra INTEGER)")
     root.executemany(
         "INSERT INTO offsets VALUES (?, ?)",
@@ -34,8 +37,8 @@ def numbered(root: duckdb.DuckDBPyConnection, table: str) -> tuple[str, int]:
         [[row_no, text, kind] for row_no, text, kind in malformed],
     )
     rows = (
-        "(SELECT r.*, (r.rowid + 1 + coalesce(o.extra, 0))::INTEGER AS row_no "
-        f"FROM {table} r ASOF LEFT JOIN offsets o ON o.after <= r.rowid + 1)"
+        f"(SELECT r.*, (r.{place} + 1 + coalesce(o.extra, 0))::INTEGER AS row_no "
+        f"FROM {table} r ASOF LEFT JOIN offsets o ON o.after <= r.{place} + 1)"
     )
     return rows, len(malformed)
 

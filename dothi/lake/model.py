@@ -9,6 +9,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dothi.lake.body import Body
+
 THROUGH_HEAD = 20_000
 """Loads up to this many values go through the head; larger ones straight into the body."""
 MOST_CLASHES = 1_000
@@ -137,14 +139,16 @@ class Reach(NamedTuple):
 class StagedRows:
     """Many rows already typed, as a DuckDB relation with the body's columns without the load's.
 
-    `relation` is SQL of ours to put after FROM, over Parquet files: it is read several times.
-    `ordered`: it stands in key order already. `reach`, where it is known, saves one reading.
+    `relation` is SQL of ours to put after FROM, read several times: over Parquet files, or over
+    tables of the engine that `body` is opened on. `ordered`: it stands in key order already.
+    `reach`, where it is known, saves one reading.
     """
 
     relation: str
     count: int
     ordered: bool = False
     reach: Sequence[Reach] | None = None
+    body: Body | None = None
 
     @classmethod
     def of(cls, path: Path, count: int) -> StagedRows:

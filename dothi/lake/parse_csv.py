@@ -3,10 +3,9 @@
 `main(args, inputs, out)` picks the first of the given readers whose columns the file has, and
 writes below `out`:
 
-* `names.parquet`: the key columns k0… of each thing, and name_no;
-* `rows.parquet`: row_no, name_no, t (instant without zone, UTC), and for each value i of the
-  reader v{i} and q{i} (null where the row does not carry that value), in the order of name_no,
-  t and row_no;
+* `rows.parquet`: the key columns k0…, t (instant without zone, UTC), and for each value i of the
+  reader v{i} and q{i} (null where the row does not carry that value); in the order of the file,
+  which numbers them, unless there is a column row_no;
 * `rejects.parquet`: row_no, column_name, value, reason, limit_.
 
 Rows are numbered from 1 as in the file, the header not counted. What is wrong with one value keeps
@@ -49,37 +48,38 @@ def main(args: dict[str, Any], inputs: dict[str, Path], out: Path) -> dict[str, 
 def _write(root: duckdb.DuckDBPyConnection, file: Opened, out: Path) -> dict[str, Any]:
     reader, values = file.reader, file.reader["values"]
     keys = [f"k{i}" for i in range(len(reader["key"]))]
-    # One pass over the text; the order of the table is the file's.
-    root.execute(f"CREATE TABLE raw AS {_typed(file, reader)}")
-    total, faulty = _one(root, "SELECT count(*), count(fault) FROM raw")
-    rows, malformed = ("raw", 0) if file.numbered else numbered(root, "raw")
+    # One pass from text to Parquet, in the order of the file. Sorting is not for here: nobody would
+    # take our word for it.
+    written, rows = _files(out, "rows.parquet"), _files(out, "read.parquet")
+    root.execute(f"COPY ({_typed(file, reader)}) TO {rows} (COMPRESSION lz4)")
+    total, faulty = _one(root, f"SELECT count(*), count(fault) FROM read_parquet({rows})")
+    relation, malformed = f"read_parquet({rows})", 0
+    if not file.numbered:
+        relation, malformed = numbered(
+            root, f"read_parquet({rows}, file_row_number = true)", "file_row_number"
+        )
     if faulty:
-        _collect(root, rows, reader)
-    usable = " AND ".join(f"{column} IS NOT NULL" for column in ["t", *keys])
-    names = _files(out, "names.parquet")
-    listed = ", ".join(keys) or "'' AS nothing"
-    root.execute(
-        f"CREATE TABLE names AS SELECT *, (row_number() OVER ())::INTEGER AS name_no "
-        f"FROM (SELECT DISTINCT {listed} FROM raw WHERE {usable} ORDER BY ALL)"
-    )
-    root.execute(f"COPY names TO {names}")
-    # Numbers sort twice as fast as names.
-    same = " AND ".join(f"r.{k} = n.{k}" for k in keys) or "true"
-    columns = ", ".join(f"v{i}, q{i}" for i in range(len(values)))
-    root.execute(
-        f"COPY (SELECT row_no, name_no, t, {columns} FROM {rows} r JOIN names n ON {same} "
-        f"WHERE t IS NOT NULL ORDER BY name_no, t, row_no) "
-        f"TO {_files(out, 'rows.parquet')} (COMPRESSION lz4)"
-    )
+        _collect(root, relation, reader)
+    if malformed:
+        columns = ", ".join(["row_no", *keys, "t", *_kept(values)])
+        root.execute(f"COPY (SELECT {columns} FROM {relation}) TO {written} (COMPRESSION lz4)")
+        (out / "read.parquet").unlink()
+    else:
+        (out / "read.parquet").rename(out / "rows.parquet")
     root.execute(f"COPY rejects TO {_files(out, 'rejects.parquet')}")
     return {
         "reader": reader["name"],
         "rows": file.extra.get("file_rows", total + malformed),
+        "numbered": file.numbered or malformed > 0,
         "rejected_rows": _one(root, "SELECT count(DISTINCT row_no) FROM rejects")[0],
         "parameters": [v["parameter"] for v in values],
         "keys": len(keys),
         "extra": file.extra,
     }
+
+
+def _kept(values: list[dict[str, Any]]) -> list[str]:
+    return [column for i in range(len(values)) for column in (f"v{i}", f"q{i}")]
 
 
 def _typed(file: Opened, reader: dict[str, Any]) -> str:
@@ -98,44 +98,49 @@ def _typed(file: Opened, reader: dict[str, Any]) -> str:
     )
     typed = [f"{stamp} AS t_text", f"{cast} AS t_local"]
     meant = ["t_text", f"{_instant(time)} AS t"]
-    told, judged, keys = ["t_text", "t"], ["t_text", "t"], []
+    told, keys = ["t_text", "t"], []
     for i, (_, column, constant) in enumerate(reader["key"]):
         typed.append(f"{quoted(column) if column else literal(constant)} AS k{i}")
         # Blank is no key; spaces around a name are taken off where streams are looked up.
         meant.append(f"CASE WHEN k{i} = '' THEN NULL ELSE k{i} END AS k{i}")
         keys.append(f"k{i}")
+    word = "word" if reader["quality_column"] else "0"
     if reader["quality_column"]:
         cases = " ".join(f"WHEN {literal(w)} THEN {code:d}" for w, code in reader["quality_words"])
-        typed.append(f"CASE {quoted(reader['quality_column'])} {cases} END AS word")
-    else:
-        typed.append("0 AS word")
+        typed.append(f"(CASE {quoted(reader['quality_column'])} {cases} END)::UTINYINT AS word")
+        meant.append("word")
+        told.append("word")
+    wheres, whys = [], []
     for i, value in enumerate(values):
         column = quoted(value["column"])
         number = decimal_text(column, reader["decimal"], reader["thousands"])
         typed += [f"{column} AS x{i}", f"try_cast({number} AS DOUBLE) AS n{i}"]
         where = " AND ".join(f"trim({quoted(c)}) = {literal(word)}" for c, word in value["where"])
-        typed.append(f"coalesce({where}, false) AS w{i}" if where else f"true AS w{i}")
-        meant += [f"x{i}", f"n{i}", f"w{i}", f"{_plain(i, value)} AS p{i}"]
-        told += [f"x{i}", f"p{i}", f"w{i}", *_value(i, value)]
-        judged += [f"x{i}", f"w{i}", f"v{i}", f"q{i}", f"b{i}"]
-    meant.append("word")
+        carries = f"w{i}" if where else "true"
+        if where:
+            typed.append(f"coalesce({where}, false) AS w{i}")
+            meant.append(f"w{i}")
+            told.append(f"w{i}")
+        wheres.append(carries)
+        meant += [f"x{i}", f"n{i}", f"{_plain(i, value, carries, word)} AS p{i}"]
+        told += [f"x{i}", f"n{i}", *_value(i, value, carries, word)]
+        whys.append(_why(i, value, carries, word))
     good = " AND ".join(["t IS NOT NULL", *(f"{k} IS NOT NULL" for k in keys)])
-    carried = " OR ".join(f"w{i}" for i in range(len(values)))
-    wrong = " OR ".join(f"b{i} IS NOT NULL" for i in range(len(values)))
-    plain = " AND ".join([f"p{i}" for i in range(len(values))] + [good])
-    bad = f"CASE WHEN {plain} THEN false ELSE NOT ({good}) OR NOT ({carried}) OR {wrong} END"
+    wrong = " OR ".join(f"({why}) IS NOT NULL" for why in whys)
+    told.append(" AND ".join([f"p{i}" for i in range(len(values))]) + " AS plain")
     fault = ["t_text"]
-    for i in range(len(values)):
-        fault += [f"left(x{i}, {MOST_SHOWN})", f"b{i}", f"CASE WHEN w{i} THEN 'carried' END"]
-    kept = [c for i in range(len(values)) for c in (f"v{i}", f"q{i}")]
-    steps = [typed, meant, [*told, *keys], [*judged, *keys, f"{bad} AS bad"]]
+    for i, (carries, why) in enumerate(zip(wheres, whys, strict=True)):
+        fault += [f"left(x{i}, {MOST_SHOWN})", why, f"CASE WHEN {carries} THEN 'carried' END"]
     query = file.relation
     number = ["row_no"] if file.numbered else []
-    for step in steps:
+    for step in (typed, meant, [*told, *keys]):
         query = f"(SELECT {', '.join([*number, *step])} FROM {query})"
+    # As text: a column of lists costs a tenth of all even where every one is null.
     return (
-        f"SELECT {', '.join([*number, 't', *keys, *kept])}, "
-        f"CASE WHEN bad THEN [{', '.join(fault)}] END AS fault FROM {query}"
+        f"SELECT {', '.join([*number, 't', *keys, *_kept(values)])}, "
+        f"CASE WHEN plain AND {good} THEN NULL "
+        f"WHEN NOT ({good}) OR NOT ({' OR '.join(wheres)}) OR {wrong} "
+        f"THEN to_json([{', '.join(fault)}])::VARCHAR END AS fault FROM {query}"
     )
 
 
@@ -157,12 +162,12 @@ def decimal_text(cell: str, decimal: str, thousands: str) -> str:
     )
 
 
-def _plain(i: int, value: dict[str, Any]) -> str:
+def _plain(i: int, value: dict[str, Any], carries: str, word: str) -> str:
     """SQL: value i is a number within its bounds that stands for nothing else."""
     low, high = value["low"], value["high"]
     most = 1.7976931348623157e308
     return (
-        f"(w{i} AND word = 0 AND {_number(i, value)} BETWEEN "
+        f"({carries} AND {word} = 0 AND {_number(i, value)} BETWEEN "
         f"{-most if low is None else low!r}::DOUBLE AND {most if high is None else high!r}::DOUBLE"
         + "".join(f" AND n{i} <> {m}::DOUBLE" for m in _markers(value)[0])
         + ")"
@@ -210,34 +215,48 @@ def to_utc(local: str, zone: str) -> str:
     general = f"timezone('UTC', timezone({literal(zone)}, {local}))"
     if zone != VIETNAM:
         return general
-    # Viet Nam has kept UTC+7 since 1975; the subtraction is ten times as fast as the zone table.
+    # Viet Nam has kept UTC+7 since 1975; the subtraction is ten times as fast as the zone table,
+    # and three times as fast on numbers.
     return (
-        f"CASE WHEN {local} < TIMESTAMP '1976-01-01' THEN {general} "
-        f"ELSE {local} - INTERVAL 7 HOUR END"
+        f"CASE WHEN {local} BETWEEN TIMESTAMP '1976-01-01' AND TIMESTAMP '9999-12-31' "
+        f"THEN make_timestamp(epoch_us({local}) - {7 * 3600 * 1_000_000}) ELSE {general} END"
     )
 
 
-def _value(i: int, value: dict[str, Any]) -> list[str]:
-    """SQL for value i: v, q, and b (why it is rejected), each with the short way first."""
+def _missing(i: int, value: dict[str, Any]) -> str:
+    """SQL: the text of value i stands for none."""
     numbers, words = _markers(value)
     said = f"n{i} IN ({', '.join(numbers)})" if numbers else "false"
     blank = f"trim(x{i}) IN ({', '.join(words)})" if words else "false"
-    missing = f"CASE WHEN x{i} IS NULL THEN true WHEN n{i} IS NULL THEN {blank} ELSE {said} END"
-    number = _number(i, value)
+    return f"(CASE WHEN x{i} IS NULL THEN true WHEN n{i} IS NULL THEN {blank} ELSE {said} END)"
+
+
+def _value(i: int, value: dict[str, Any], carries: str, word: str) -> list[str]:
+    """SQL for value i: v and q, each with the short way first."""
+    missing, number = _missing(i, value), _number(i, value)
     low, high = value["low"], value["high"]
     outside = " OR ".join(
         [f"{number} < {low!r}"] * (low is not None) + [f"{number} > {high!r}"] * (high is not None)
     ) or "false"  # fmt: skip
-    usable = f"n{i} IS NOT NULL AND isfinite(n{i})"
+    usable = f"isfinite(n{i})"
     return [
-        f"CASE WHEN p{i} THEN {number} WHEN NOT w{i} OR word IS NULL OR ({missing}) THEN NULL "
+        f"CASE WHEN p{i} THEN {number} WHEN NOT {carries} OR {word} IS NULL OR {missing} THEN NULL "
         f"WHEN {usable} THEN {number} END AS v{i}",
-        f"(CASE WHEN p{i} THEN 0 WHEN NOT w{i} OR word IS NULL THEN NULL "
-        f"WHEN {missing} THEN {MISSING} WHEN NOT ({usable}) THEN NULL "
-        f"WHEN word = 0 AND ({outside}) THEN {SUSPECT} ELSE word END)::UTINYINT AS q{i}",
-        f"CASE WHEN p{i} OR NOT w{i} THEN NULL WHEN word IS NULL THEN 'lake.bad_quality' "
-        f"WHEN NOT ({usable}) AND NOT ({missing}) THEN 'lake.bad_number' END AS b{i}",
+        f"CASE WHEN p{i} THEN 0::UTINYINT WHEN NOT {carries} OR {word} IS NULL THEN NULL "
+        f"WHEN {missing} THEN {MISSING}::UTINYINT WHEN NOT {usable} OR n{i} IS NULL THEN NULL "
+        f"WHEN {word} = 0 AND ({outside}) THEN {SUSPECT}::UTINYINT "
+        f"ELSE {word}::UTINYINT END AS q{i}",
+        f"p{i}",
     ]
+
+
+def _why(i: int, value: dict[str, Any], carries: str, word: str) -> str:
+    """SQL: why value i is rejected, null where it is well."""
+    return (
+        f"CASE WHEN NOT {carries} THEN NULL WHEN {word} IS NULL THEN 'lake.bad_quality' "
+        f"WHEN NOT {_missing(i, value)} AND (n{i} IS NULL OR NOT isfinite(n{i})) "
+        "THEN 'lake.bad_number' END"
+    )
 
 
 def _collect(root: duckdb.DuckDBPyConnection, rows: str, reader: dict[str, Any]) -> None:
@@ -268,8 +287,8 @@ def _collect(root: duckdb.DuckDBPyConnection, rows: str, reader: dict[str, Any])
         f"FROM n WHERE {carries_nothing}"
     )
     root.execute(
-        f"INSERT INTO rejects WITH n AS (SELECT * FROM {rows} WHERE fault IS NOT NULL) "
-        + " UNION ALL ".join(parts)
+        "INSERT INTO rejects WITH n AS (SELECT * REPLACE (from_json(fault, '[\"VARCHAR\"]') AS fault) "
+        f"FROM {rows} WHERE fault IS NOT NULL) " + " UNION ALL ".join(parts)
     )
 
 

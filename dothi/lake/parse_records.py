@@ -141,7 +141,9 @@ def _value(
         return f"CASE WHEN {iso} THEN try_cast({plain} AS DATE) END"
     if formats:
         return f"timezone('UTC', {to_utc(f'try_strptime({plain}, [{formats}])', zone)})"
-    return f"timezone('UTC', {instant(plain, f'try_cast({plain} AS TIMESTAMP)', zone)})"
+    value = f"timezone('UTC', {instant(plain, f'try_cast({plain} AS TIMESTAMP)', zone)})"
+    # The engine takes words such as "infinity" for instants; ours begin with a digit.
+    return f"CASE WHEN {plain} BETWEEN '0' AND ':' THEN {value} END"
 
 
 def _why(i: int, column: dict[str, Any]) -> str:

@@ -54,6 +54,14 @@ class View:
             conditions.append(f"t <= {literal(end)}")
         return self._relation(layout(dataset), " AND ".join(conditions) or "true", start)
 
+    def qualities(
+        self, dataset: Dataset, *, streams: Sequence[int], start: datetime, end: datetime
+    ) -> dict[Quality, int]:
+        """How many rows of each quality a stretch of a series holds."""
+        rows = self.series(dataset, streams=streams, start=start, end=end)
+        found = self.execute(f"SELECT q, count(*) FROM {rows} GROUP BY q").fetchall()
+        return {Quality(q): count for q, count in found}
+
     def records(self, dataset: Dataset) -> str:
         """Rows of a records dataset: its contract's columns after _key, _row_no, _load_id, _q."""
         return self._relation(layout(dataset), "true", None)

@@ -385,6 +385,8 @@ def _fields(
             continue
         source = given.get("column")
         sources = source if isinstance(source, list) else [source] if source is not None else []
+        if any(isinstance(one, dict | list) for one in sources):
+            reading.fault((*where, "column"), "lake.yaml_want_text", name="column")
         constant = reading.text(given, where, "constant") or None
         if bool(sources) == bool(constant):
             reading.fault(where, "lake.column_or_constant")
@@ -413,7 +415,7 @@ def _quality(
     allowed = {q.name.lower(): int(q) for q in Quality if q < Quality.CONFLICT}
     words = []
     for word_place, word, meaning in reading.items(how.get("words"), (*where, "words")):
-        if meaning not in allowed:
+        if not isinstance(meaning, str) or meaning not in allowed:
             reading.fault(
                 word_place, "lake.yaml_want_choice", name=word, choices=", ".join(allowed)
             )

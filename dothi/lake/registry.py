@@ -147,6 +147,21 @@ def find(conn: Connection, name: str) -> Dataset:
     return _dataset(row)
 
 
+def is_taken(conn: Connection, name: str) -> bool:
+    """Whether there is a dataset of that name."""
+    return conn.execute("SELECT FROM dataset WHERE name = %s", (name,)).fetchone() is not None
+
+
+def forget_empty(conn: Connection, dataset: Dataset) -> bool:
+    """Delete a dataset into which nothing was ever loaded; whether it was one."""
+    gone = conn.execute(
+        """DELETE FROM dataset d WHERE id = %s
+           AND NOT EXISTS (SELECT FROM load WHERE dataset_id = d.id)""",
+        (dataset.id,),
+    )
+    return gone.rowcount > 0
+
+
 def get(conn: Connection, dataset_id: int) -> Dataset:
     """The dataset of that number. Raises NotFound."""
     row = conn.execute(_DATASET + "WHERE id = %s", (dataset_id,)).fetchone()

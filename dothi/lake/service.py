@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 from psycopg.types.json import Jsonb
 
-from dothi.kernel.errors import Conflict, NotFound, StorageFull
+from dothi.kernel.errors import Conflict, DothiError, NotFound, StorageFull
 from dothi.lake import head, history, registry
 from dothi.lake.body import CATALOGUE, Body
 from dothi.lake.commit import (
@@ -25,7 +25,7 @@ from dothi.lake.commit import (
     same_file,
 )
 from dothi.lake.head import SERIES
-from dothi.lake.layout import layout
+from dothi.lake.layout import Layout, layout
 from dothi.lake.model import Batch, Outcome, Reach, Span, StagedRows
 from dothi.lake.points import Points
 from dothi.lake.read import View
@@ -80,6 +80,13 @@ class Lake:
             return self._commit_staged(batch, batch.rows)
         return self.submit(batch).result()
 
+    def commit_with(self, batch: Batch, then: Callable[[Connection, Outcome], None]) -> Outcome:
+        """As `commit`, for a batch held in memory, with what must become true at the same instant.
+
+        `then` writes in the batch's transaction; what it raises takes the batch back too.
+        """
+        return self._committer.together(batch, then)
+
     def _commit_staged(self, batch: Batch, rows: StagedRows) -> Outcome:
         if not self._may_write():
             raise StorageFull("lake.disk_full")
@@ -90,6 +97,7 @@ class Lake:
 
     def _commit_locked(self, batch: Batch, rows: StagedRows) -> Outcome:
         source = batch.source
+        self._take_back_pending()
         with self.db.transaction() as conn:
             place = layout(registry.get(conn, batch.dataset_id))
             if source.file_sha256 is not None and (
@@ -132,10 +140,11 @@ class Lake:
             )
 
         try:
-            return self._write(work, locked=True)
+            return self._write(work, rows.body, locked=True)
         except BaseException:
-            with self.db.transaction() as conn:
-                conn.execute("DELETE FROM load WHERE id = %s AND state = 'pending'", (load_id,))
+            # Where not even that can be done, whoever writes next does it.
+            with suppress(DothiError, duckdb.Error):
+                self._take_back_pending()
             raise
 
     def stream_ids(
@@ -320,17 +329,44 @@ class Lake:
         return self.body.maintain()
 
     def drop_pending(self) -> int:
-        """Forget loads that a kill left unfinished; run while no writer works. Their number."""
-        with self.body.writer_lock(), self.db.transaction() as conn:
-            return conn.execute("DELETE FROM load WHERE state = 'pending'").rowcount
+        """Take back loads that a kill left unfinished; their number."""
+        with self.body.writer_lock():
+            return self._take_back_pending()
+
+    def _take_back_pending(self) -> int:
+        """Take out every load that was booked and not finished; the writer's lock is held, so none
+        of them is still running.
+
+        The lake commits before PostgreSQL does: where something ended in between, the rows stand in
+        the body already.
+        """
+        with self.db.transaction() as conn:
+            found = conn.execute("SELECT id, dataset_id FROM load WHERE state = 'pending'")
+            pending = [(load_id, registry.get(conn, n)) for load_id, n in found.fetchall()]
+        for load_id, dataset in pending:
+            place = layout(dataset)
+
+            def work(
+                cursor: duckdb.DuckDBPyConnection, place: Layout = place, load_id: int = load_id
+            ) -> None:
+                history.undo(cursor, place, load_id)
+                history.postgres(cursor, "DELETE FROM load WHERE id = {id}", id=load_id)
+
+            self._write(work, locked=True)
+        return len(pending)
 
     def _write(
-        self, work: Callable[[duckdb.DuckDBPyConnection], Any], *, locked: bool = False
+        self,
+        work: Callable[[duckdb.DuckDBPyConnection], Any],
+        body: Body | None = None,
+        *,
+        locked: bool = False,
     ) -> Any:
         """Do work as the one writer; a clash with another transaction is tried again."""
+        body = body or self.body
         for attempt in range(TRIES):
             try:
-                with self.body.writing(locked=locked) as cursor:
+                with body.writing(locked=locked) as cursor:
                     done = work(cursor)
             except duckdb.Error as error:
                 clash = any(sign in str(error).lower() for sign in DUCKDB_RETRY)

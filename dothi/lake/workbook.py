@@ -7,11 +7,13 @@ everything below is data. What a cell may hold is checked while it is typed.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from dothi.kernel.i18n import number, t
+from dothi.kernel.zone import VN
 from dothi.lake.columns import Column, Time
 from dothi.lake.contract import Contract
 from dothi.lake.reader import HEADER_ROW, SHEET
@@ -41,8 +43,15 @@ class _Head:
     closed: bool = False
 
 
-def workbook(contract: Contract, things: Iterable[Thing], lang: str) -> bytes:
-    """The workbook's content. Keys of the `things` are offered to choose from."""
+def workbook(
+    contract: Contract,
+    things: Iterable[Thing],
+    lang: str,
+    *,
+    rows: Sequence[Mapping[str, Any]] = (),
+) -> bytes:
+    """The workbook's content. Keys of the `things` are offered to choose from; `rows` are filled in
+    already, by the columns' names."""
     import xlsxwriter
 
     heads = (
@@ -73,10 +82,33 @@ def workbook(contract: Contract, things: Iterable[Thing], lang: str) -> bytes:
             sheet.write_string(HEADER_ROW - 1, place, column.name, code)
             if asked := _validation(column, lists):
                 sheet.data_validation(HEADER_ROW, place, HEADER_ROW + MOST_ROWS, place, asked)
+            for line, row in enumerate(rows, HEADER_ROW):
+                _fill(sheet, line, place, column, row.get(column.name), form, lang)
         sheet.freeze_panes(HEADER_ROW, 0)
         _guide(guide, contract, heads, lang, strong, head)
         lists.finish()
     return out.getvalue()
+
+
+def _fill(
+    sheet: Any, line: int, place: int, column: _Head, value: Any, form: Any, lang: str
+) -> None:
+    """A cell as a person would type it; a text stays one, whatever it begins with."""
+    if value is None:
+        return
+    if isinstance(value, bool):
+        value = t("common.yes" if value else "common.no", lang).lower()
+    if isinstance(value, str) and column.kind in ("date", "instant"):
+        value = datetime.fromisoformat(value)
+        value = value.astimezone(VN).replace(tzinfo=None) if value.tzinfo else value
+    if column.kind == "year" and isinstance(value, date):
+        value = value.year
+    if isinstance(value, date):
+        sheet.write_datetime(line, place, value, form)
+    elif isinstance(value, int | float):
+        sheet.write_number(line, place, value)
+    else:
+        sheet.write_string(line, place, str(value))
 
 
 def _series(contract: Contract, things: Iterable[Thing], lang: str) -> list[_Head]:

@@ -25,8 +25,9 @@ def shipped() -> Path:
     return installed if installed.is_dir() else package.parent / "packs"
 
 
-def load_all(folder: Path) -> list[Pack]:
-    """All packs of a folder by name. Raises Invalid with every fault, each at file, line, column.
+def load_all(folder: Path, own: Path | None = None) -> list[Pack]:
+    """All packs of a folder by name, then those of `own`, which need not be there. Raises Invalid
+    with every fault, each at file, line, column.
 
     A folder is a pack when it holds a pack.yaml; names beginning with a dot are passed over.
     """
@@ -34,7 +35,8 @@ def load_all(folder: Path) -> list[Pack]:
         raise Invalid("packs.no_folder", folder=str(folder))
     faults: list[Fault] = []
     packs: list[Pack] = []
-    for place in sorted(p.parent for p in folder.glob("[!.]*/pack.yaml")):
+    folders = (folder, own) if own else (folder,)
+    for place in (p.parent for one in folders for p in sorted(one.glob("[!.]*/pack.yaml"))):
         try:
             packs.append(load(place))
         except Invalid as error:
@@ -128,10 +130,16 @@ def _files(folder: Path, pattern: str) -> tuple[tuple[PackFile, ...], list[Fault
 
 
 def claimed_twice(packs: Iterable[Pack]) -> list[Fault]:
-    """Faults where two packs declare the same dataset."""
+    """Faults where two packs have the same name or declare the same dataset."""
     seen: dict[str, Path] = {}
+    names: dict[str, Path] = {}
     faults = []
     for pack in packs:
+        if pack.name in names:
+            params = {"name": pack.name, "other": str(names[pack.name])}
+            faults.append(Fault(f"{pack.folder / 'pack.yaml'}:1:1", "packs.pack_twice", params))
+            continue
+        names[pack.name] = pack.folder
         for contract in pack.contracts:
             path = pack.folder / "datasets" / f"{contract.name}.yaml"
             if contract.name in seen:

@@ -32,6 +32,8 @@ VARIABLES = {
     "DOTHI_OIDC_NAME": "what the sign-in page calls the provider; unless told, the issuer's host",
     "DOTHI_OUTGOING": "hosts that may be asked beside the issuer's, as host or host:port",
     "DOTHI_OUTGOING_PRIVATE": "networks that may be asked although they are not public, as CIDR",
+    "DOTHI_PULL_NETWORKS": "networks in which databases may be read, as CIDR; none unless told",
+    "DOTHI_PULL_CA": "file with the authorities that certify those databases, in PEM; unless told, the system's",
     "DOTHI_RESERVE_MB": "free space below which writes are refused, 128 unless told",
     "DOTHI_BALLAST_MB": "size of the file that is deleted to make room when the disk is full, 64",
 }
@@ -79,6 +81,8 @@ class Settings:
     oidc: Oidc | None = None
     outgoing: tuple[str, ...] = ()
     outgoing_private: tuple[str, ...] = ()
+    pull_networks: tuple[str, ...] = ()
+    pull_ca: Path | None = None
     reserve_bytes: int = 128 * MEGABYTE
     ballast_bytes: int = 64 * MEGABYTE
 
@@ -99,9 +103,24 @@ class Settings:
             oidc=_oidc(environ),
             outgoing=_list(environ, "DOTHI_OUTGOING"),
             outgoing_private=_networks(environ, "DOTHI_OUTGOING_PRIVATE"),
+            pull_networks=_networks(environ, "DOTHI_PULL_NETWORKS"),
+            pull_ca=_file(environ, "DOTHI_PULL_CA"),
             reserve_bytes=_whole(environ, "DOTHI_RESERVE_MB", 128, 1, 1_000_000) * MEGABYTE,
             ballast_bytes=_whole(environ, "DOTHI_BALLAST_MB", 64, 0, 1_000_000) * MEGABYTE,
         )
+
+    @property
+    def own_packs(self) -> Path:
+        """The home's folder of packs that were installed beside those of `packs`."""
+        return self.home / "packs"
+
+    def pack_folders(self) -> list[Path]:
+        """Every folder of a pack in use, those of `packs` first."""
+        return [
+            found.parent
+            for folder in (self.packs, self.own_packs)
+            for found in sorted(folder.glob("[!.]*/pack.yaml"))
+        ]
 
     def with_(self, **changes: object) -> Settings:
         """A copy with some settings changed."""
@@ -133,6 +152,10 @@ class Settings:
             variables["DOTHI_OUTGOING"] = ",".join(self.outgoing)
         if self.outgoing_private:
             variables["DOTHI_OUTGOING_PRIVATE"] = ",".join(self.outgoing_private)
+        if self.pull_networks:
+            variables["DOTHI_PULL_NETWORKS"] = ",".join(self.pull_networks)
+        if self.pull_ca:
+            variables["DOTHI_PULL_CA"] = str(self.pull_ca)
         return variables
 
 
@@ -187,6 +210,11 @@ def _oidc(environ: Mapping[str, str]) -> Oidc | None:
         issuer, client_id, environ.get("DOTHI_OIDC_NAME", "").strip() or host,
         Path(file).expanduser().absolute() if file else None,
     )  # fmt: skip
+
+
+def _file(environ: Mapping[str, str], name: str) -> Path | None:
+    text = environ.get(name, "").strip()
+    return Path(text).expanduser().absolute() if text else None
 
 
 def _list(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -251,7 +251,9 @@ CHIP_TOPICS = ("work", "series:air_quality")
 DONE = frozenset({
     "undone", "decided", "moved", "password", "signed_in", "given", "arranged", "added", "saved",
     "linked", "unlinked", "merged", "closed", "lock", "unlock", "sessions", "revoked", "shared",
-    "defined",
+    "pull_on", "pull_off", "pull_run", "pull_again", "pull_password",
+    "defined", "loaded", "loaded_before", "urged", "urged_before", "handed_in", "approved",
+    "sent_back", "recalled", "correcting", "abandoned",
 })  # fmt: skip
 
 

@@ -104,6 +104,14 @@ def inbox(
     return Page(tuple(found), _written(mark))
 
 
+def overdue(conn: Connection, actor: Actor, *, now: datetime, limit: int) -> list[Item]:
+    """The items past their deadline that the actor may see, the oldest deadline first."""
+    where, values = _wanted(actor, Filters(overdue=True), now)
+    values["limit"] = limit
+    where += " AND w.closed_at IS NULL"
+    return store.items(conn, where, "w.due_at, w.id", values, Calendars(conn))
+
+
 def item(conn: Connection, actor: Actor, code: str) -> FullItem:
     """One item with its pauses, ladder and history. Raises NotFound, also for a hidden one."""
     found = store.item(conn, code, Calendars(conn))

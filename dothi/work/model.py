@@ -246,7 +246,7 @@ class Rung:
 class HistoryLine:
     """One thing that happened to an item.
 
-    `what` is a `Move`, or "opened", "raised", "rung", "calendar"; `actor` as events write it,
+    `what` is a `Move`, or "opened", "raised", "urged", "rung", "calendar"; `actor` as events write it,
     `actor_name` as they were called then.
     """
 

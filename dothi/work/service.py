@@ -2,7 +2,7 @@
 under the policy, with its history line, its event and its entry for the audit trail.
 
 Events, all with subject `work:<code>`: `work.opened`, `work.raised` (the same thing again),
-`work.moved`, and from `jobs` `work.rung`. Their payloads name the item's agency, so that a door can
+`work.moved`, from `jobs` `work.rung` and from `urging` `work.urged`. Their payloads name the item's agency, so that a door can
 ask the policy before it passes them on.
 """
 

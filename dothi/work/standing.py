@@ -86,6 +86,32 @@ def flow(conn: Connection, actor: Actor, start: datetime, end: datetime) -> Flow
     return Flow(*row) if row else Flow(0, 0, 0)
 
 
+def flow_by_agency(
+    conn: Connection, actor: Actor, start: datetime, end: datetime
+) -> list[tuple[int, dict[str, str], int, int, int]]:
+    """(agency, name, opened, closed, late) of the agencies where any of them is above none: what
+    came and went from start to end, and what was open past its deadline at the end."""
+    where, values = _seen(actor)
+    rows = conn.execute(
+        own_sql(f"""
+        SELECT * FROM (
+            SELECT a.id, a.name_vi, a.name_en,
+                   count(*) FILTER (WHERE w.opened_at >= %(start)s AND w.opened_at < %(end)s)
+                       AS opened,
+                   count(*) FILTER (WHERE w.closed_at >= %(start)s AND w.closed_at < %(end)s)
+                       AS closed,
+                   count(*) FILTER (WHERE w.due_at < %(end)s AND w.opened_at < %(end)s
+                                    AND (w.closed_at IS NULL OR w.closed_at >= %(end)s)
+                                    AND (w.done_at IS NULL OR w.done_at >= %(end)s)) AS late
+            FROM work_item w JOIN agency a ON a.id = w.owner_agency
+            WHERE {where} AND (w.closed_at IS NULL OR w.closed_at >= %(start)s)
+            GROUP BY a.id) counted
+        WHERE opened + closed + late > 0 ORDER BY late DESC, opened DESC, name_vi"""),
+        values | {"start": start, "end": end},
+    ).fetchall()
+    return [(r[0], {"vi": r[1], "en": r[2]}, *r[3:]) for r in rows]
+
+
 def open_at(conn: Connection, actor: Actor, at: datetime) -> int:
     """How many items were open at an instant."""
     where, values = _seen(actor)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 from psycopg.types.json import Jsonb
@@ -376,6 +376,67 @@ def add_history(
            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         (item_id, at, actor.ref, actor.name, what, from_state, to_state, note, Jsonb(dict(detail))),
     )
+
+
+def hold_urging(conn: Connection, key: str) -> None:
+    """Let nobody else urge what this key names until the transaction ends."""
+    conn.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 11))", (f"urging:{key}",))
+
+
+def urging(
+    conn: Connection, day: date, *, key: str | None = None, item_id: int | None = None
+) -> tuple[str, int, datetime, str] | None:
+    """What was urged on a day under a key, or of an item: the item's code, the how-manieth time, when,
+    by whom."""
+    row = conn.execute(
+        """SELECT w.code, u.nth, u.at, u.actor_name
+           FROM work_urging u JOIN work_item w ON w.id = u.work_id
+           WHERE u.day = %s AND (u.key = %s OR u.work_id = %s) ORDER BY u.at DESC LIMIT 1""",
+        (day, key, item_id),
+    ).fetchone()
+    return None if row is None else (row[0], row[1], row[2], row[3])
+
+
+def add_urging(
+    conn: Connection, key: str, day: date, item_id: int, at: datetime, actor: Actor
+) -> int:
+    """Note an urging; the how-manieth of its item this is. The item is locked."""
+    row = conn.execute(
+        """INSERT INTO work_urging (key, day, work_id, nth, at, actor, actor_name)
+           SELECT %(key)s, %(day)s, %(item)s, 1 + count(*), %(at)s, %(actor)s, %(name)s
+           FROM work_urging WHERE work_id = %(item)s RETURNING nth""",
+        {"key": key, "day": day, "item": item_id, "at": at, "actor": actor.ref, "name": actor.name},
+    ).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def urged_items(
+    conn: Connection, items: Collection[int]
+) -> dict[int, tuple[str, int, datetime, str]]:
+    """Of every item that was urged: its code, how often, when last, by whom."""
+    rows = conn.execute(
+        """SELECT DISTINCT ON (u.work_id) u.work_id, w.code, u.nth, u.at, u.actor_name
+           FROM work_urging u JOIN work_item w ON w.id = u.work_id
+           WHERE u.work_id = ANY (%s) ORDER BY u.work_id, u.nth DESC""",
+        (list(items),),
+    ).fetchall()
+    return {row[0]: row[1:] for row in rows}
+
+
+def urged_keys(
+    conn: Connection, keys: Collection[str]
+) -> dict[str, tuple[str, int, datetime, str]]:
+    """The last urging under each key: the item's code, its how-manieth, when, by whom; of an item
+    that is closed only for the day."""
+    rows = conn.execute(
+        """SELECT DISTINCT ON (u.key) u.key, w.code, u.nth, u.at, u.actor_name
+           FROM work_urging u JOIN work_item w ON w.id = u.work_id
+           WHERE u.key = ANY (%s) AND (w.closed_at IS NULL OR u.at > now() - interval '1 day')
+           ORDER BY u.key, u.at DESC""",
+        (list(keys),),
+    ).fetchall()
+    return {row[0]: row[1:] for row in rows}
 
 
 def history(conn: Connection, item_id: int) -> tuple[HistoryLine, ...]:

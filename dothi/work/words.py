@@ -73,6 +73,8 @@ def history_text(line: HistoryLine, lang: str) -> str:
     """What happened, without who and when."""
     if line.what == "rung":
         return _sent(line.detail["message"], Recipient(line.detail["recipient"]), lang)
+    if line.what == "urged":
+        return t("work.history.urged", lang, nth=line.detail["nth"])
     return t(f"work.history.{line.what}", lang)
 
 
@@ -84,7 +86,7 @@ def actor_text(line: HistoryLine, lang: str) -> str:
 def budget_text(item: Item, lang: str) -> str:
     """The time allowed, and how it is counted: "22,5 giờ làm việc". Never days: a working day has
     no 24 hours."""
-    hours = item.clock.budget / timedelta(hours=1)
+    hours = round(item.clock.budget / timedelta(hours=1), 1)
     key = "work.budget_always" if item.calendar == "always" else "work.budget_office"
     return t(key, lang, hours=hours)
 

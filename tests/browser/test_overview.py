@@ -17,7 +17,7 @@ from tests.browser.product import OUT, Product, settled
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("computed")]
 FIGURE = "/ioc/figure?key=i_pm25_24h_mean"
 PAGES = ("/ioc", FIGURE, "/ioc/arrange", "/ioc/assign?key=work_open", "/search?q=kim+son",
-         "/indicators/vn_aqi_hourly", "/agencies/so-nnmt")  # fmt: skip
+         "/indicators/vn_aqi_hourly", "/agencies/so-nnmt", "/board/environment")  # fmt: skip
 
 
 def tiles(page: Page) -> list[str]:

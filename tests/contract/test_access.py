@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from dothi.identity.model import SYSTEM, Agency, Role
 from dothi.identity.passwords import Passwords
 from dothi.identity.policy import MATRIX
 from dothi.kernel.time import VN, utc_now
+from dothi.pulls import service as pulls
+from dothi.work.duty import brief
+from tests.contract import returns
 from tests.contract.world import OTHERS, OURS, PASSWORD, SHARINGS, UNIT, World
 
 EXPECTED: dict[str, Any] = yaml.safe_load(
@@ -33,6 +37,8 @@ EXPECTED: dict[str, Any] = yaml.safe_load(
 ACTORS: list[str] = EXPECTED["actors"]
 ROUTES: dict[str, dict[str, str]] = EXPECTED["routes"]
 NOWHERE = 2_000_000_000
+TARGET = {"figure": "vn_aqi_daily aqi", "grain": "day", "direction": "at_most", "value": "100",
+          "valid_from": "2026-01-01", "ground": "for tests"}  # fmt: skip
 CHEAP = Passwords(memory_kib=1024, passes=1)
 
 
@@ -106,11 +112,19 @@ SHOWN_AT = {
     "{conflict_id:int}": "GET /api/v1/loads/{load_id:int}",
     "{code:str}": "GET /work/{code:str}",
     "{agency:str}": "GET /admin/agencies/{agency:str}",
+    "{form:str}": "GET /forms/{form:str}/{period:str}/{party:str}",
+    "{party:str}": "GET /forms/{form:str}/{period:str}/{party:str}",
     "{account_id:int}": "GET /admin/accounts/{account_id:int}",
     "{prefix:str}": "GET /admin/keys/{prefix:str}",
+    "{pull:str}": "GET /admin/pulls/{pull:str}",
+    "{source:str}": "GET /admin/pull-sources/{source:str}",
+    "{day:str}": "GET /duty/brief/{day:str}",
 }
 """The address that shows a thing, or what it is part of, to who may know of it."""
-NO_THINGS = {"{panel:str}", "{row:int}", "{what:str}", "{tree:str}", "{digest:str}", "{path:path}"}
+NO_THINGS = {
+    "{panel:str}", "{row:int}", "{what:str}", "{tree:str}", "{digest:str}", "{path:path}",
+    "{period:str}", "{act:str}", "{sha256:str}",
+}  # fmt: skip
 
 
 def test_nobody_is_refused_a_thing_they_may_not_know_of(town: World) -> None:
@@ -233,6 +247,10 @@ def _file(town: World, client: httpx.Client, method: str, path: str, what: str) 
     return client.post(f"/api/v1/datasets/{_name(town, what)}/files", files=town.fresh_file())
 
 
+def _file_by_form(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    return client.post(f"/loads/into/{_name(town, what)}", files=town.fresh_file())
+
+
 def _thing(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
     return client.post(f"/api/v1/datasets/{_name(town, what)}/things", json={"key": ["G1"]})
 
@@ -256,6 +274,11 @@ def _work(town: World, client: httpx.Client, method: str, path: str, what: str) 
     code = "VV-2026-999999" if what == "missing" else town.new_work(what)
     address = path.replace("{code:str}", code).replace("{what:str}", "accept")
     return client.request(method, address, params={"version": 1} if method == "POST" else None)
+
+
+def _urged(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    code = "VV-2026-999999" if what == "missing" else town.new_work(what)
+    return client.post(path.replace("{code:str}", code))
 
 
 def _form(fields: dict[str, str]) -> Callable[..., Any]:
@@ -345,6 +368,45 @@ def _key(town: World, client: httpx.Client, method: str, path: str, what: str) -
     return client.request(method, path.replace("{prefix:str}", prefix))
 
 
+def _source_fields(agency: str) -> dict[str, str]:
+    return {
+        "name": f"s{secrets.token_hex(6)}", "agency": agency, "kind": "mysql", "tls": "verify",
+        "host": "10.1.2.3", "database": "motcua", "account": "doc",
+    }  # fmt: skip
+
+
+def _pull_fields(town: World, what: str) -> dict[str, str]:
+    """A pull of a new source, for a dataset of the same agency."""
+    fields = _source_fields(OURS if what == "own" else OTHERS)
+    with town.house.db.transaction() as conn:
+        pulls.add_source(conn, SYSTEM, fields)
+    return {
+        "name": f"p{secrets.token_hex(6)}", "source": fields["name"], "dataset": f"{what}_gauges",
+        "query": "SELECT 1 AS gauge", "mark": "", "every_min": "60",
+    }  # fmt: skip
+
+
+def _pull(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    names = {"pull": "khong-co", "source": "khong-co"}
+    if what != "missing":
+        fields = _pull_fields(town, what)
+        with town.house.db.transaction() as conn:
+            pulls.add_pull(conn, SYSTEM, fields)
+        names = {"pull": fields["name"], "source": fields["source"]}
+    for word, name in names.items():
+        path = path.replace(f"{{{word}:str}}", name)
+    path = path.replace("{what:str}", "off")
+    return client.request(method, path, data={"password": "x"} if method == "POST" else None)
+
+
+def _new_source(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    return client.post(path, data=_source_fields(OURS))
+
+
+def _new_pull(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    return client.post(path, data=_pull_fields(town, "own"))
+
+
 def _new_key(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
     fields = {"name": "x", "agency": OURS, "lifetime": "30", "roles.data": "on"}
     return client.post(path, data=fields)
@@ -372,6 +434,25 @@ def _give(town: World, client: httpx.Client, method: str, path: str, what: str) 
     return client.request(method, path, params={"key": what}, **sent)
 
 
+def _duty(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    """The duty of an agency; each has the brief of one day, and a shift is added to it."""
+    code = {"own": OURS, "other": OTHERS, "-": ""}.get(what, "no-such-agency")
+    if what in ("own", "other"):
+        brief.make(town.house.db, town.agencies[code], date(2026, 1, 2), lambda: ())
+    address = path.replace("{day:str}", "2026-01-03" if what == "missing" else "2026-01-02")
+    fields: dict[str, str] = {}
+    if method == "POST":
+        doing = {"roster": "add-shift", "log": "write", "brief": "save"}[path.split("/")[2]]
+        address = address.replace("{what:str}", doing)
+        fields = {
+            "name": "Ca", "begins": "06:00", "ends": "14:00", "days": "every", "from": "2026-01-01",
+            "kind": "event", "text": "x", "version": "1",
+        }  # fmt: skip
+    asked = {"agency": code} if code else {}
+    sent: dict[str, Any] = {"data": fields} if fields else {}
+    return client.request(method, address, params=asked, **sent)
+
+
 def _look_at(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
     name = f"level {secrets.token_hex(4)}.csv"
     return client.post(
@@ -391,15 +472,56 @@ def _make_dataset(town: World, client: httpx.Client, method: str, path: str, wha
     return client.post(path, data=sent | {"contract": html.unescape(text)})
 
 
+def _return(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    """One return, looked at, typed into, or handed in and then approved."""
+    version = returns.fresh(town, what, submit="{act:str}" in path)
+    if "{sha256:str}" in path:
+        returns.with_evidence(town, what)
+    address = (
+        path.replace("{form:str}/{period:str}/{party:str}", returns.address(what))
+        .replace("{form:str}", returns.address(what).split("/")[0])
+        .replace("{act:str}", "approve")
+        .replace("{sha256:str}", hashlib.sha256(returns.PNG).hexdigest())
+    )
+    if method == "PUT":
+        return client.put(address, json={"version": version, "values": {"count": 7}})
+    if method == "POST" and "{act:str}" in path:
+        return client.post(address, data={"version": str(version)})
+    if method == "POST":
+        fields = {"version": str(version), "count": "7", "act": "save"}
+        return client.post(address, **returns.sent(fields))
+    return client.request(method, address)
+
+
 ASKING: dict[str, Callable[..., Any]] = {
+    "GET /forms/{form:str}": _return,
+    "GET /forms/{form:str}/{period:str}/{party:str}": _return,
+    "POST /forms/{form:str}/{period:str}/{party:str}": _return,
+    "POST /forms/{form:str}/{period:str}/{party:str}/{act:str}": _return,
+    "GET /forms/{form:str}/{period:str}/{party:str}/workbook.xlsx": _return,
+    "GET /forms/{form:str}/{period:str}/{party:str}/evidence/{sha256:str}": _return,
+    "GET /api/v1/forms/{form:str}/{period:str}/{party:str}": _return,
+    "PUT /api/v1/forms/{form:str}/{period:str}/{party:str}": _return,
     "POST /loads/inspect": _look_at,
     "POST /loads/inspect/define": _make_dataset,
     "POST /loads/inspect/contract.yaml": _form({"contract": "dataset: x"}),
     "GET /agencies/{agency:str}": _agency,
     "GET /services/{service:str}/{panel:str}": _pack_panel,
+    "GET /duty": _duty,
+    "GET /duty/roster": _duty,
+    "GET /duty/roster/file": _duty,
+    "GET /duty/log": _duty,
+    "GET /duty/brief": _duty,
+    "GET /duty/brief/{day:str}": _duty,
+    "GET /duty/brief/{day:str}/file": _duty,
+    "POST /duty/roster/{what:str}": _duty,
+    "POST /duty/log/{what:str}": _duty,
+    "POST /duty/brief/{day:str}/{what:str}": _duty,
     "GET /ioc/figure": _figure,
     "GET /ioc/download": _figure,
+    "POST /admin/targets": _form(TARGET),
     "GET /ioc/explain": _explain,
+    "GET /services/environment/explain": _explain,
     "GET /ioc/assign": _give,
     "POST /ioc/assign": _give,
     "POST /ioc/arrange": _form({"reset": "1"}),
@@ -417,11 +539,19 @@ ASKING: dict[str, Callable[..., Any]] = {
     "POST /admin/accounts/{account_id:int}/{what:str}": _account,
     "POST /admin/accounts/{account_id:int}/links": _links,
     "POST /admin/keys": _new_key,
+    "POST /admin/pulls": _new_pull,
+    "POST /admin/pull-sources": _new_source,
+    "GET /admin/pulls/{pull:str}": _pull,
+    "GET /admin/pull-sources/{source:str}": _pull,
+    "POST /admin/pulls/{pull:str}/try": _pull,
+    "POST /admin/pulls/{pull:str}/{what:str}": _pull,
+    "POST /admin/pull-sources/{source:str}/password": _pull,
     "GET /admin/keys/{prefix:str}": _key,
     "POST /admin/keys/{prefix:str}/revoke": _key,
     "POST /admin/datasets/{name:str}/sharing": _share,
     "POST /api/v1/datasets/{name:str}/rows": _rows,
     "POST /api/v1/datasets/{name:str}/files": _file,
+    "POST /loads/into/{name:str}": _file_by_form,
     "POST /api/v1/datasets/{name:str}/things": _thing,
     "DELETE /api/v1/loads/{load_id:int}": _undo,
     "POST /loads/{load_id:int}/undo": _undo,
@@ -429,6 +559,7 @@ ASKING: dict[str, Callable[..., Any]] = {
     "POST /conflicts/{conflict_id:int}/{row:int}": _decide,
     "GET /work/{code:str}": _work,
     "POST /work/{code:str}/{what:str}": _work,
+    "POST /leader/work/{code:str}/urge": _urged,
     "POST /login": _form({"username": "admin", "password": PASSWORD}),
     "POST /account/password": _form({"current": "x", "new": "a long one", "again": "another"}),
     "POST /preferences": _form({"lang": "en"}),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
@@ -23,20 +25,17 @@ from dothi.ioc.admin.office import (
     Page,
     Sent,
     Told,
-    answered,
+    Visit,
     chosen,
     living,
-    refused,
-    show,
 )
 from dothi.ioc.admin.trail import Line, lines
-from dothi.kernel.errors import Conflict, Invalid, NotFound
+from dothi.kernel.errors import Conflict, NotFound
 from dothi.kernel.i18n import t
 from dothi.kernel.text import search_key
 from dothi.kernel.time import utc_now
 from dothi.store.database import Connection
-from dothi.web.access import lang_of
-from dothi.web.site import Site, see_other
+from dothi.web.site import see_other
 from dothi.web.view import Status
 
 URL = f"{BASE}/accounts"
@@ -88,29 +87,18 @@ class PersonView:
 
 @get(URL, opt={"access": "account.manage"}, sync_to_thread=True)
 def account_list(
-    request: Request[Any, Any, Any],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
     q: FromQuery[str] = "",
 ) -> Page:
     """The accounts, or those whose login, name, agency or role holds the words looked for."""
-    return _list(request, actor, site, office, EMPTY, q)
+    return _list(visit, EMPTY, q)
 
 
-def _list(
-    request: Request[Any, Any, Any],
-    actor: Actor,
-    site: Site,
-    office: Office,
-    form: Form,
-    text: str = "",
-    told: Told | None = None,
-) -> Page:
-    require(actor, "account.manage", Resource("account"))
-    lang = lang_of(request)
-    with office.db.transaction() as conn:
-        people = _people(conn, office, accounts.accounts(conn), lang)
+def _list(visit: Visit, form: Form, text: str = "", told: Told | None = None) -> Page:
+    require(visit.actor, "account.manage", Resource("account"))
+    lang = visit.lang
+    with visit.db.transaction() as conn:
+        people = _people(conn, visit.office, accounts.accounts(conn), lang)
         choices = living(conn, lang)
     wanted = search_key(text[:200]).split()
     found = [person for person in people if all(word in _words(person) for word in wanted)]
@@ -118,45 +106,40 @@ def _list(
         tuple(found[:MOST_SHOWN]), len(found), text, choices, role_options(lang), form
     )
     title = t("admin.accounts", lang)
-    return show(request, site, actor, "accounts.html", URL, view, title=title, told=told)
+    return visit.show("accounts.html", URL, view, title=title, told=told)
 
 
 @post(URL, opt={"access": "account.manage"}, sync_to_thread=True, status_code=201)
 def account_add(
-    request: Request[Any, Any, Any],
     data: Sent,
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Page:
     """Make an account; its first password is shown here and nowhere else, and serves once."""
-    require(actor, "account.manage", Resource("account"))
-    lang, password = lang_of(request), passwords.generate()
-    try:
-        with office.db.transaction() as conn:
-            made = accounts.create_account(
-                conn, login=data.get("login", ""), display_name=data.get("display_name", ""),
-                agency=data.get("agency", ""), roles=chosen(data, "roles"), password=password,
-                hasher=office.hasher, actor=actor, must_change=True,
-            )  # fmt: skip
-    except (Invalid, Conflict) as error:
-        form = refused("add", data, error, lang)
-        return answered(_list(request, actor, site, office, form), error)
-    page = _list(request, actor, site, office, EMPTY, told=_told(made, password, lang))
-    page.status_code = 201
-    return page
+    require(visit.actor, "account.manage", Resource("account"))
+    password = passwords.generate()
+
+    def add(conn: Connection) -> Account:
+        return accounts.create_account(
+            conn, login=data.get("login", ""), display_name=data.get("display_name", ""),
+            agency=data.get("agency", ""), roles=chosen(data, "roles"), password=password,
+            hasher=visit.office.hasher, actor=visit.actor, must_change=True,
+        )  # fmt: skip
+
+    def shown(made: Account) -> Page:
+        page = _list(visit, EMPTY, told=_told(made, password, visit.lang))
+        page.status_code = 201
+        return page
+
+    return visit.change("add", data, add, again=partial(_list, visit), then=shown)
 
 
 @get(f"{URL}/{{account_id:int}}", opt={"access": "account.manage"}, sync_to_thread=True)
 def account_page(
-    request: Request[Any, Any, Any],
     account_id: FromPath[int],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Page:
     """One account."""
-    return _page(request, account_id, actor, site, office, EMPTY)
+    return _page(visit, account_id, EMPTY)
 
 
 def _seen(conn: Connection, actor: Actor, account_id: int) -> Account:
@@ -166,20 +149,12 @@ def _seen(conn: Connection, actor: Actor, account_id: int) -> Account:
     return accounts.get_account(conn, account_id)
 
 
-def _page(
-    request: Request[Any, Any, Any],
-    account_id: int,
-    actor: Actor,
-    site: Site,
-    office: Office,
-    form: Form,
-    told: Told | None = None,
-) -> Page:
-    lang = lang_of(request)
-    with office.db.transaction() as conn:
+def _page(visit: Visit, account_id: int, form: Form, told: Told | None = None) -> Page:
+    lang, actor, site = visit.lang, visit.actor, visit.site
+    with visit.db.transaction() as conn:
         account = _seen(conn, actor, account_id)
         view = PersonView(
-            person=_people(conn, office, [account], lang)[0],
+            person=_people(conn, visit.office, [account], lang)[0],
             history=lines(conn, lang, subject=f"account:{account_id}", limit=HISTORY),
             agencies=living(conn, lang),
             roles=role_options(lang),
@@ -189,7 +164,7 @@ def _page(
             linked=tuple(links.links(conn, account_id)),
         )
     title = account.login
-    return show(request, site, actor, "account.html", URL, view, title=title, told=told)
+    return visit.show("account.html", URL, view, title=title, told=told)
 
 
 @post(
@@ -199,26 +174,43 @@ def _page(
     status_code=303,
 )
 def account_change(
-    request: Request[Any, Any, Any],
     account_id: FromPath[int],
     data: Sent,
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Any:
     """Give an account another agency or other roles."""
-    try:
-        with office.db.transaction() as conn:
-            _seen(conn, actor, account_id)
-            accounts.change_roles(
-                conn, account_id, agency=data.get("agency", ""), roles=chosen(data, "roles"),
-                actor=actor,
-            )  # fmt: skip
-    except (Invalid, Conflict) as error:
-        form = refused("change", data, error, lang_of(request))
-        return answered(_page(request, account_id, actor, site, office, form), error)
-    office.guard.forget()
-    return see_other(f"{URL}/{account_id}?done=saved")
+
+    def change(conn: Connection, _: Account) -> None:
+        accounts.change_roles(
+            conn, account_id, agency=data.get("agency", ""), roles=chosen(data, "roles"),
+            actor=visit.actor,
+        )  # fmt: skip
+
+    return _changed(visit, account_id, "change", data, change, "saved")
+
+
+def _changed(
+    visit: Visit,
+    account_id: int,
+    name: str,
+    sent: Mapping[str, str],
+    act: Callable[[Connection, Account], Told | None],
+    done: str,
+) -> Any:
+    """What answers a form about one account; a secret that came of it is shown at once."""
+
+    def then(told: Told | None) -> Any:
+        if told is None:
+            return see_other(f"{URL}/{account_id}?done={done}")
+        page = _page(visit, account_id, EMPTY, told)
+        page.status_code = 200
+        return page
+
+    return visit.change(
+        name, sent, lambda conn: act(conn, _seen(conn, visit.actor, account_id)),
+        again=partial(_page, visit, account_id),
+        then=then,
+    )  # fmt: skip
 
 
 @post(
@@ -228,42 +220,31 @@ def account_change(
     status_code=303,
 )
 def account_act(
-    request: Request[Any, Any, Any],
     account_id: FromPath[int],
     what: FromPath[str],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Any:
     """Lock it, let it in again, sign it out everywhere, give it a new password that serves once."""
-    lang = lang_of(request)
-    told: Told | None = None
-    try:
-        with office.db.transaction() as conn:
-            account = _seen(conn, actor, account_id)
-            if what not in ACTS:
-                raise NotFound("web.no_page")
-            if what == "lock":
-                accounts.disable_account(conn, account_id, actor=actor)
-            elif what == "unlock":
-                accounts.enable_account(conn, account_id, actor=actor)
-            elif what == "sessions":
-                accounts.end_sessions(conn, account_id, actor=actor)
-            else:
-                password = passwords.generate()
-                accounts.set_password(
-                    conn, account_id, password, hasher=office.hasher, actor=actor, must_change=True
-                )
-                told = _told(account, password, lang)
-    except Conflict as error:
-        form = refused(what, {}, error, lang)
-        return answered(_page(request, account_id, actor, site, office, form), error)
-    office.guard.forget()
-    if told is not None:
-        page = _page(request, account_id, actor, site, office, EMPTY, told)
-        page.status_code = 200
-        return page
-    return see_other(f"{URL}/{account_id}?done={what}")
+
+    def act(conn: Connection, account: Account) -> Told | None:
+        if what not in ACTS:
+            raise NotFound("web.no_page")
+        if what == "lock":
+            accounts.disable_account(conn, account_id, actor=visit.actor)
+        elif what == "unlock":
+            accounts.enable_account(conn, account_id, actor=visit.actor)
+        elif what == "sessions":
+            accounts.end_sessions(conn, account_id, actor=visit.actor)
+        else:
+            password = passwords.generate()
+            accounts.set_password(
+                conn, account_id, password, hasher=visit.office.hasher, actor=visit.actor,
+                must_change=True,
+            )  # fmt: skip
+            return _told(account, password, visit.lang)
+        return None
+
+    return _changed(visit, account_id, what, {}, act, what)
 
 
 @post(
@@ -273,31 +254,24 @@ def account_act(
     status_code=303,
 )
 def account_link(
-    request: Request[Any, Any, Any],
     account_id: FromPath[int],
     data: Sent,
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Any:
     """Let an identity of the provider sign in as this account, or not any more (`remove`)."""
+    provider, actor = visit.site.oidc, visit.actor
+
+    def link(conn: Connection, _: Account) -> None:
+        subject = data.get("subject", "")
+        if "remove" in data:
+            links.unlink(conn, account_id, data.get("issuer", ""), subject, actor=actor)
+        elif provider is None:
+            raise Conflict("oidc.not_configured")
+        else:
+            links.link(conn, account_id, provider.issuer, subject, actor=actor, now=utc_now())
+
     done = "unlinked" if "remove" in data else "linked"
-    try:
-        with office.db.transaction() as conn:
-            _seen(conn, actor, account_id)
-            if "remove" in data:
-                issuer = data.get("issuer", "")
-                links.unlink(conn, account_id, issuer, data.get("subject", ""), actor=actor)
-            elif site.oidc is None:
-                raise Conflict("oidc.not_configured")
-            else:
-                subject = data.get("subject", "")
-                links.link(conn, account_id, site.oidc.issuer, subject, actor=actor, now=utc_now())
-    except (Invalid, Conflict) as error:
-        form = refused("link", data, error, lang_of(request))
-        return answered(_page(request, account_id, actor, site, office, form), error)
-    office.guard.forget()
-    return see_other(f"{URL}/{account_id}?done={done}")
+    return _changed(visit, account_id, "link", data, link, done)
 
 
 def role_options(lang: str) -> tuple[Option, ...]:

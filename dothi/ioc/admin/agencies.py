@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -19,25 +20,21 @@ from dothi.ioc.admin.office import (
     BASE,
     EMPTY,
     Form,
-    Office,
     Option,
     Page,
     Sent,
-    answered,
+    Visit,
     by_name,
     day_of,
     living,
-    refused,
-    show,
     today,
 )
 from dothi.ioc.admin.trail import Line, lines
-from dothi.kernel.errors import Conflict, Invalid, NotFound
+from dothi.kernel.errors import Conflict, NotFound
 from dothi.kernel.i18n import t
 from dothi.lake import sharing
 from dothi.store.database import Connection
-from dothi.web.access import lang_of
-from dothi.web.site import Site, see_other
+from dothi.web.site import see_other
 from dothi.web.view import Status
 from dothi.work.store import open_of
 
@@ -97,22 +94,16 @@ async def front() -> Any:
 
 
 @get(URL, opt={"access": "agency.read"}, sync_to_thread=True)
-def agency_list(
-    request: Request[Any, Any, Any],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
-) -> Page:
+def agency_list(visit: NamedDependency[Visit]) -> Page:
     """All agencies, each below the one it belongs to."""
-    return _tree(request, actor, site, office, EMPTY)
+    return _tree(visit, EMPTY)
 
 
-def _tree(
-    request: Request[Any, Any, Any], actor: Actor, site: Site, office: Office, form: Form
-) -> Page:
+def _tree(visit: Visit, form: Form) -> Page:
+    actor = visit.actor
     require(actor, "agency.read", Resource("agency"))
-    lang = lang_of(request)
-    with office.db.transaction() as conn:
+    lang = visit.lang
+    with visit.db.transaction() as conn:
         found = agencies.agencies(conn)
         people = _counts(conn, "account")
         datasets = _counts(conn, "dataset")
@@ -130,44 +121,40 @@ def _tree(
         may_manage=decide(actor, "agency.manage", Resource("agency")).allowed,
         form=form,
     )
-    return show(request, site, actor, "agencies.html", URL, view, title=t("admin.agencies", lang))
+    return visit.show("agencies.html", URL, view, title=t("admin.agencies", lang))
 
 
 @post(URL, opt={"access": "agency.manage"}, sync_to_thread=True, status_code=303)
 def agency_add(
-    request: Request[Any, Any, Any],
     data: Sent,
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Any:
     """Make an agency known."""
-    require(actor, "agency.manage", Resource("agency"))
+    require(visit.actor, "agency.manage", Resource("agency"))
     code = data.get("code", "").strip()
-    made = Agency(
-        code, data.get("name_vi", ""), data.get("name_en", ""), data.get("parent") or None
-    )
-    try:
+
+    def add(conn: Connection) -> None:
+        made = Agency(
+            code, data.get("name_vi", ""), data.get("name_en", ""), data.get("parent") or None
+        )
         if data.get("from", "").strip():
             made = replace(made, valid_from=day_of(data, "from"))
-        with office.db.transaction() as conn:
-            agencies.add_agency(conn, made, actor=actor)
-    except (Invalid, Conflict) as error:
-        form = refused("add", data, error, lang_of(request))
-        return answered(_tree(request, actor, site, office, form), error)
-    return see_other(f"{URL}/{code}?done=added")
+        agencies.add_agency(conn, made, actor=visit.actor)
+
+    return visit.change(
+        "add", data, add,
+        again=partial(_tree, visit),
+        then=lambda _: see_other(f"{URL}/{code}?done=added"),
+    )  # fmt: skip
 
 
 @get(f"{URL}/{{agency:str}}", opt={"access": "agency.read"}, sync_to_thread=True)
 def agency_page(
-    request: Request[Any, Any, Any],
     agency: FromPath[str],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Page:
     """One agency: what belongs to it, and what became of it."""
-    return _page(request, agency, actor, site, office, EMPTY)
+    return _page(visit, agency, EMPTY)
 
 
 def _seen(conn: Connection, actor: Actor, code: str) -> Agency:
@@ -178,12 +165,10 @@ def _seen(conn: Connection, actor: Actor, code: str) -> Agency:
     return found
 
 
-def _page(
-    request: Request[Any, Any, Any], code: str, actor: Actor, site: Site, office: Office, form: Form
-) -> Page:
-    lang = lang_of(request)
+def _page(visit: Visit, code: str, form: Form) -> Page:
+    lang, actor = visit.lang, visit.actor
     manages = decide(actor, "agency.manage", Resource("agency")).allowed
-    with office.db.transaction() as conn:
+    with visit.db.transaction() as conn:
         found = _seen(conn, actor, code)
         assert found.id is not None
         every = {a.code: a for a in agencies.agencies(conn)}
@@ -213,36 +198,44 @@ def _page(
             form=form,
             today=today(),
         )
-    return show(request, site, actor, "agency.html", URL, view, title=view.name)
+    return visit.show("agency.html", URL, view, title=view.name)
 
 
 @post(
     f"{URL}/{{agency:str}}", opt={"access": "agency.manage"}, sync_to_thread=True, status_code=303
 )
 def agency_change(
-    request: Request[Any, Any, Any],
     agency: FromPath[str],
     data: Sent,
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Any:
     """Correct an agency's names or put it below another one."""
-    try:
-        with office.db.transaction() as conn:
-            found = _seen(conn, actor, agency)
-            changed = replace(
-                found,
-                name_vi=data.get("name_vi", ""),
-                name_en=data.get("name_en", ""),
-                parent=data.get("parent") or None,
-            )
-            agencies.change_agency(conn, changed, actor=actor)
-    except (Invalid, Conflict) as error:
-        form = refused("change", data, error, lang_of(request))
-        return answered(_page(request, agency, actor, site, office, form), error)
-    office.guard.forget()
-    return see_other(f"{URL}/{agency}?done=saved")
+
+    def change(conn: Connection, found: Agency) -> None:
+        changed = replace(
+            found,
+            name_vi=data.get("name_vi", ""),
+            name_en=data.get("name_en", ""),
+            parent=data.get("parent") or None,
+        )
+        agencies.change_agency(conn, changed, actor=visit.actor)
+
+    return _changed(visit, agency, "change", data, change, "saved")
+
+
+def _changed(
+    visit: Visit,
+    code: str,
+    name: str,
+    sent: Mapping[str, str],
+    act: Callable[[Connection, Agency], None],
+    done: str,
+) -> Any:
+    return visit.change(
+        name, sent, lambda conn: act(conn, _seen(conn, visit.actor, code)),
+        again=partial(_page, visit, code),
+        then=lambda _: see_other(f"{URL}/{code}?done={done}"),
+    )  # fmt: skip
 
 
 @post(
@@ -252,28 +245,22 @@ def agency_change(
     status_code=303,
 )
 def agency_merge(
-    request: Request[Any, Any, Any],
     agency: FromPath[str],
     data: Sent,
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Any:
     """Merge an agency into another one."""
-    try:
-        with office.db.transaction() as conn:
-            _seen(conn, actor, agency)
-            require(actor, "agency.manage", Resource("agency"))
-            agencies.merge_agency(
-                conn, agency, data.get("into", ""), on=day_of(data, "on"),
-                ground=data.get("ground", ""), actor=actor,
-            )  # fmt: skip
-    except (Invalid, Conflict) as error:
-        form = refused("merge", data, error, lang_of(request))
-        return answered(_page(request, agency, actor, site, office, form), error)
-    office.guard.forget()
-    office.bell.ring()
-    return see_other(f"{URL}/{agency}?done=merged")
+
+    def merge(conn: Connection, _: Agency) -> None:
+        require(visit.actor, "agency.manage", Resource("agency"))
+        agencies.merge_agency(
+            conn, agency, data.get("into", ""), on=day_of(data, "on"),
+            ground=data.get("ground", ""), actor=visit.actor,
+        )  # fmt: skip
+
+    answer = _changed(visit, agency, "merge", data, merge, "merged")
+    visit.office.bell.ring()
+    return answer
 
 
 @post(
@@ -283,29 +270,23 @@ def agency_merge(
     status_code=303,
 )
 def agency_close(
-    request: Request[Any, Any, Any],
     agency: FromPath[str],
     data: Sent,
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Any:
     """End an agency that nothing belongs to any more."""
-    try:
-        with office.db.transaction() as conn:
-            found = _seen(conn, actor, agency)
-            require(actor, "agency.manage", Resource("agency"))
-            agencies.close_agency(
-                conn, agency, on=day_of(data, "on"), ground=data.get("ground", ""), actor=actor
-            )
-            assert found.id is not None
-            datasets, work = len(sharing.owned(conn, found.id)), open_of(conn, found.id)
-            if datasets or work:
-                raise Conflict("admin.agency_holds", datasets=datasets, work=work)
-    except (Invalid, Conflict) as error:
-        form = refused("close", data, error, lang_of(request))
-        return answered(_page(request, agency, actor, site, office, form), error)
-    return see_other(f"{URL}/{agency}?done=closed")
+
+    def close(conn: Connection, found: Agency) -> None:
+        require(visit.actor, "agency.manage", Resource("agency"))
+        agencies.close_agency(
+            conn, agency, on=day_of(data, "on"), ground=data.get("ground", ""), actor=visit.actor
+        )
+        assert found.id is not None
+        datasets, work = len(sharing.owned(conn, found.id)), open_of(conn, found.id)
+        if datasets or work:
+            raise Conflict("admin.agency_holds", datasets=datasets, work=work)
+
+    return _changed(visit, agency, "close", data, close, "closed")
 
 
 def _counts(conn: Connection, what: str) -> dict[int, int]:

@@ -9,16 +9,24 @@ from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import urlencode
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Stream
 
 from dothi.identity import accounts, audit, heads
 from dothi.identity.heads import Report
-from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, require
-from dothi.ioc.admin.office import BASE, EMPTY, Form, Office, Option, Page, day_of, refused, show
+from dothi.ioc.admin.office import (
+    BASE,
+    EMPTY,
+    Form,
+    Option,
+    Page,
+    Visit,
+    day_of,
+    refused,
+)
 from dothi.ioc.admin.trail import Line, act_text, in_words, moment_of
 from dothi.kernel.errors import Invalid
 from dothi.kernel.i18n import datetime_, t
@@ -26,8 +34,6 @@ from dothi.kernel.time import day_start, local_date, utc_now
 from dothi.kernel.zone import VN
 from dothi.store.database import Connection
 from dothi.store.home import Home
-from dothi.web.access import lang_of
-from dothi.web.site import Site
 from dothi.web.view import Status
 
 URL = f"{BASE}/audit"
@@ -56,20 +62,18 @@ class AuditView:
 
 @get(URL, opt={"access": "audit.read"}, sync_to_thread=True)
 def audit_list(
-    request: Request[Any, Any, Any],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
     after: FromQuery[int] = 0,
 ) -> Page:
     """The trail, newest first, as far as it meets what is looked for."""
-    require(actor, "audit.read", Resource("audit"))
-    lang = lang_of(request)
+    require(visit.actor, "audit.read", Resource("audit"))
+    lang = visit.lang
     asked = {
-        k: request.query_params.get(k, "").strip()[:200] for k in ("who", "what", "from", "to")
+        k: visit.request.query_params.get(k, "").strip()[:200]
+        for k in ("who", "what", "from", "to")
     }
     form, found = EMPTY, []
-    with office.db.transaction() as conn:
+    with visit.db.transaction() as conn:
         actions = tuple(Option(a, act_text(a, lang)) for a in audit.actions(conn))
         try:
             wanted = _wanted(conn, asked)
@@ -88,7 +92,7 @@ def audit_list(
         f"{URL}/check",
         f"{URL}?{urlencode({**more, 'after': found[PAGE - 1].seq})}" if len(found) > PAGE else None,
     )
-    return show(request, site, actor, "audit.html", URL, view, title=t("admin.audit", lang))
+    return visit.show("audit.html", URL, view, title=t("admin.audit", lang))
 
 
 def _wanted(conn: Connection, asked: dict[str, str]) -> dict[str, Any] | None:
@@ -112,42 +116,34 @@ def _wanted(conn: Connection, asked: dict[str, str]) -> dict[str, Any] | None:
 
 
 @get(f"{URL}/check", opt={"access": "audit.read"}, sync_to_thread=True)
-def audit_check(
-    request: Request[Any, Any, Any],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
-) -> Page:
+def audit_check(visit: NamedDependency[Visit]) -> Page:
     """Whether the trail is as it was sealed."""
-    require(actor, "audit.read", Resource("audit"))
-    lang = lang_of(request)
+    require(visit.actor, "audit.read", Resource("audit"))
+    lang = visit.lang
 
     def look() -> tuple[Report, bool]:
-        file, key = heads.kept(Home(office.settings.home))
-        with office.db.snapshot() as conn:
+        file, key = heads.kept(Home(visit.office.settings.home))
+        with visit.db.snapshot() as conn:
             return heads.verify(conn, file, key), file is not None
 
-    report, compared = office.cache.value(("audit chain",), (), look, kept_s=CHECKED_AGAIN_S)
+    report, compared = visit.office.cache.value(("audit chain",), (), look, kept_s=CHECKED_AGAIN_S)
     view = CheckView(_state(report, lang), tuple(_more(report, compared, lang)))
-    if "hx-request" in request.headers:
-        return site.fragment(request, "admin/audit_check.html", view)
+    if "hx-request" in visit.request.headers:
+        return visit.site.fragment(visit.request, "admin/audit_check.html", view)
     title = t("admin.audit", lang)
-    return show(request, site, actor, "audit_checked.html", URL, view, title=title)
+    return visit.show("audit_checked.html", URL, view, title=title)
 
 
 @post(f"{URL}/export", opt={"access": "audit.read"}, sync_to_thread=True, status_code=200)
-def audit_export(
-    actor: NamedDependency[Actor],
-    office: NamedDependency[Office],
-) -> Stream:
+def audit_export(visit: NamedDependency[Visit]) -> Stream:
     """The whole trail as NDJSON with its hashes, as `dothi audit export` writes it."""
-    require(actor, "audit.read", Resource("audit"))
+    require(visit.actor, "audit.read", Resource("audit"))
     file = TemporaryFile("w+", encoding="ascii", newline="\n")  # noqa: SIM115 -- `chunks` ends it
     try:
-        with office.db.snapshot() as conn:
+        with visit.db.snapshot() as conn:
             audit.write(conn, file)
-        with office.db.transaction() as conn:
-            audit.record(conn, "audit_exported", actor, None)
+        with visit.db.transaction() as conn:
+            audit.record(conn, "audit_exported", visit.actor, None)
         file.seek(0)
     except BaseException:
         file.close()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -18,30 +19,28 @@ from dothi.ioc.admin.office import (
     BASE,
     EMPTY,
     Form,
-    Office,
     Option,
     Page,
     Sent,
-    answered,
+    Visit,
     chosen,
     day_of,
     living,
-    refused,
-    show,
     today,
 )
 from dothi.ioc.admin.trail import in_words_of
-from dothi.kernel.errors import Conflict, Invalid, NotFound
-from dothi.kernel.i18n import t
+from dothi.kernel.errors import NotFound
+from dothi.kernel.i18n import number, t
 from dothi.lake import loads, registry, sharing
 from dothi.lake.registry import Dataset
 from dothi.lake.sharing import SharingDecision
 from dothi.store.database import Connection
-from dothi.web.access import lang_of
-from dothi.web.site import Site, see_other
+from dothi.web.site import see_other
 from dothi.web.view import Status
 
 URL = f"{BASE}/datasets"
+MOST_COUNTED = 1_000
+"""Loads of a dataset that are counted; of more it is said that they are more."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class DatasetRow:
     owner: str
     kind: str
     sharing: Status
-    loads: int
+    loads: str
     last: datetime | None
     url: str
 
@@ -89,33 +88,25 @@ class DatasetView:
 
 
 @get(URL, opt={"access": "load.read"}, sync_to_thread=True)
-def dataset_list(
-    request: Request[Any, Any, Any],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
-) -> Page:
+def dataset_list(visit: NamedDependency[Visit]) -> Page:
     """The datasets whose loads this person may see."""
-    lang = lang_of(request)
-    with office.db.transaction() as conn:
+    lang, actor = visit.lang, visit.actor
+    with visit.db.transaction() as conn:
         every = registry.datasets(conn)
         seen = [d for d in every if decide(actor, "load.read", loads.resource(d, 0)).allowed]
         if not seen:
             require(actor, "load.read", Resource("load", owner_agency=actor.agency_id))
         rows = _rows(conn, seen, lang)
-    return show(request, site, actor, "datasets.html", URL, rows, title=t("admin.datasets", lang))
+    return visit.show("datasets.html", URL, rows, title=t("admin.datasets", lang))
 
 
 @get(f"{URL}/{{name:str}}", opt={"access": "load.read"}, sync_to_thread=True)
 def dataset_page(
-    request: Request[Any, Any, Any],
     name: FromPath[str],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Page:
     """One dataset."""
-    return _page(request, name, actor, site, office, EMPTY)
+    return _page(visit, name, EMPTY)
 
 
 def _seen(conn: Connection, actor: Actor, name: str) -> Dataset:
@@ -127,11 +118,9 @@ def _seen(conn: Connection, actor: Actor, name: str) -> Dataset:
     return found
 
 
-def _page(
-    request: Request[Any, Any, Any], name: str, actor: Actor, site: Site, office: Office, form: Form
-) -> Page:
-    lang = lang_of(request)
-    with office.db.transaction() as conn:
+def _page(visit: Visit, name: str, form: Form) -> Page:
+    lang, actor = visit.lang, visit.actor
+    with visit.db.transaction() as conn:
         dataset = _seen(conn, actor, name)
         names = {a.id: a.name(lang) for a in agencies.agencies(conn)}
         found = sharing.decisions(conn, dataset)
@@ -154,7 +143,7 @@ def _page(
             form=form,
             today=today(),
         )
-    return show(request, site, actor, "dataset.html", URL, view, title=view.row.title)
+    return visit.show("dataset.html", URL, view, title=view.row.title)
 
 
 @post(
@@ -164,31 +153,30 @@ def _page(
     status_code=303,
 )
 def dataset_share(
-    request: Request[Any, Any, Any],
     name: FromPath[str],
     data: Sent,
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Any:
     """Decide who outside the owner may see it."""
-    try:
-        with office.db.transaction() as conn:
-            dataset = _seen(conn, actor, name)
-            require(actor, "dataset.share", dataset.resource)
-            level = data.get("level", "none")
-            sharing.decide_sharing(
-                conn, dataset, public=level == "public",
-                agencies=chosen(data, "agencies") if level == "agencies" else (),
-                hidden=chosen(data, "hidden"), ground=data.get("ground", ""),
-                valid_from=day_of(data, "valid_from"),
-                valid_to=day_of(data, "valid_to") if data.get("valid_to", "").strip() else None,
-                actor=actor,
-            )  # fmt: skip
-    except (Invalid, Conflict) as error:
-        form = refused("share", data, error, lang_of(request))
-        return answered(_page(request, name, actor, site, office, form), error)
-    return see_other(f"{URL}/{name}?done=shared")
+
+    def decide_on(conn: Connection) -> None:
+        dataset = _seen(conn, visit.actor, name)
+        require(visit.actor, "dataset.share", dataset.resource)
+        level = data.get("level", "none")
+        sharing.decide_sharing(
+            conn, dataset, public=level == "public",
+            agencies=chosen(data, "agencies") if level == "agencies" else (),
+            hidden=chosen(data, "hidden"), ground=data.get("ground", ""),
+            valid_from=day_of(data, "valid_from"),
+            valid_to=day_of(data, "valid_to") if data.get("valid_to", "").strip() else None,
+            actor=visit.actor,
+        )  # fmt: skip
+
+    return visit.change(
+        "share", data, decide_on,
+        again=partial(_page, visit, name),
+        then=lambda _: see_other(f"{URL}/{name}?done=shared"),
+    )  # fmt: skip
 
 
 def _rows(conn: Connection, found: list[Dataset], lang: str) -> tuple[DatasetRow, ...]:
@@ -196,9 +184,13 @@ def _rows(conn: Connection, found: list[Dataset], lang: str) -> tuple[DatasetRow
     counted = {
         row[0]: row[1:]
         for row in conn.execute(
-            "SELECT dataset_id, count(*), max(at) FROM load "
-            "WHERE state = 'committed' AND dataset_id = ANY (%s) GROUP BY 1",
-            ([dataset.id for dataset in found],),
+            # By the index over datasets and loads: stations make a load every minute.
+            """SELECT d, (SELECT count(*) FROM (SELECT FROM load WHERE dataset_id = d
+                              AND state = 'committed' LIMIT %s) AS counted),
+                      (SELECT at FROM load WHERE dataset_id = d AND state = 'committed'
+                       ORDER BY id DESC LIMIT 1)
+               FROM unnest(%s::int[]) AS d""",
+            (MOST_COUNTED + 1, [dataset.id for dataset in found]),
         )
     }
     rows = []
@@ -208,10 +200,15 @@ def _rows(conn: Connection, found: list[Dataset], lang: str) -> tuple[DatasetRow
             DatasetRow(
                 dataset.name, dataset.contract.title.get(lang) or dataset.name,
                 names.get(dataset.owner_agency, ""), t(f"admin.kind_{dataset.contract.kind}", lang),
-                _level(dataset, lang), many, last, f"{URL}/{dataset.name}",
+                _level(dataset, lang), _many(many, lang), last, f"{URL}/{dataset.name}",
             )
         )  # fmt: skip
     return tuple(rows)
+
+
+def _many(count: int, lang: str) -> str:
+    more = "+" if count > MOST_COUNTED else ""
+    return number(min(count, MOST_COUNTED), lang) + more
 
 
 def _level(dataset: Dataset, lang: str) -> Status:

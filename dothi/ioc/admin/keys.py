@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from litestar import Request, Router, get, post
+from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -19,24 +20,20 @@ from dothi.ioc.admin.office import (
     BASE,
     EMPTY,
     Form,
-    Office,
     Option,
     Page,
     Sent,
     Told,
-    answered,
+    Visit,
     chosen,
     living,
-    refused,
-    show,
 )
 from dothi.ioc.admin.trail import in_words_of
-from dothi.kernel.errors import Conflict, Invalid, NotFound
+from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import t
 from dothi.kernel.time import utc_now
 from dothi.store.database import Connection
-from dothi.web.access import lang_of
-from dothi.web.site import Site, see_other
+from dothi.web.site import see_other
 from dothi.web.view import Status
 
 URL = f"{BASE}/keys"
@@ -73,27 +70,15 @@ class KeysView:
 
 
 @get(URL, opt={"access": "key.manage"}, sync_to_thread=True)
-def key_list(
-    request: Request[Any, Any, Any],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
-) -> Page:
+def key_list(visit: NamedDependency[Visit]) -> Page:
     """The keys this person may manage."""
-    return _list(request, actor, site, office, EMPTY)
+    return _list(visit, EMPTY)
 
 
-def _list(
-    request: Request[Any, Any, Any],
-    actor: Actor,
-    site: Site,
-    office: Office,
-    form: Form,
-    told: Told | None = None,
-) -> Page:
+def _list(visit: Visit, form: Form, told: Told | None = None) -> Page:
+    lang, actor = visit.lang, visit.actor
     _require(actor)
-    lang = lang_of(request)
-    with office.db.transaction() as conn:
+    with visit.db.transaction() as conn:
         rows = _rows(conn, keys.visible(conn, actor), lang)
         everywhere = decide(actor, "key.manage", Resource("key")).allowed
         choices = living(conn, lang, None if everywhere else actor.agencies)
@@ -112,7 +97,7 @@ def _list(
         form,
     )
     title = t("admin.keys", lang)
-    return show(request, site, actor, "keys.html", URL, view, title=title, told=told)
+    return visit.show("keys.html", URL, view, title=title, told=told)
 
 
 def _require(actor: Actor) -> None:
@@ -123,31 +108,30 @@ def _require(actor: Actor) -> None:
 
 @post(URL, opt={"access": "key.manage"}, sync_to_thread=True, status_code=201)
 def key_add(
-    request: Request[Any, Any, Any],
     data: Sent,
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Page:
     """Issue a key; its text is shown here and nowhere else."""
-    _require(actor)
-    lang = lang_of(request)
+    _require(visit.actor)
     days = data.get("lifetime", "").strip()
-    try:
-        with office.db.transaction() as conn:
-            key, text = keys.issue(
-                conn, name=data.get("name", ""), agency=data.get("agency", ""),
-                roles=chosen(data, "roles"), actions=chosen(data, "actions") or None,
-                lifetime=timedelta(days=int(days) if days.isascii() and days.isdecimal() and len(days) < 6 else 0),
-                actor=actor, now=utc_now(),
-            )  # fmt: skip
-    except (Invalid, Conflict) as error:
-        form = refused("add", data, error, lang)
-        return answered(_list(request, actor, site, office, form), error)
-    told = Told(t("admin.key_of", lang, name=key.name), text, t("admin.key_once", lang))
-    page = _list(request, actor, site, office, EMPTY, told)
-    page.status_code = 201
-    return page
+    whole = days.isascii() and days.isdecimal() and len(days) < 6
+
+    def issue(conn: Connection) -> tuple[ApiKey, str]:
+        return keys.issue(
+            conn, name=data.get("name", ""), agency=data.get("agency", ""),
+            roles=chosen(data, "roles"), actions=chosen(data, "actions") or None,
+            lifetime=timedelta(days=int(days) if whole else 0),
+            actor=visit.actor, now=utc_now(),
+        )  # fmt: skip
+
+    def shown(made: tuple[ApiKey, str]) -> Page:
+        key, text = made
+        name, advice = t("admin.key_of", visit.lang, name=key.name), t("admin.key_once", visit.lang)
+        page = _list(visit, EMPTY, Told(name, text, advice))
+        page.status_code = 201
+        return page
+
+    return visit.change("add", data, issue, again=partial(_list, visit), then=shown)
 
 
 def _seen(conn: Connection, actor: Actor, prefix: str) -> ApiKey:
@@ -159,17 +143,14 @@ def _seen(conn: Connection, actor: Actor, prefix: str) -> ApiKey:
 
 @get(f"{URL}/{{prefix:str}}", opt={"access": "key.manage"}, sync_to_thread=True)
 def key_page(
-    request: Request[Any, Any, Any],
     prefix: FromPath[str],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
+    visit: NamedDependency[Visit],
 ) -> Page:
     """One key: whose it is, what it may do, when it was used."""
-    lang = lang_of(request)
-    with office.db.transaction() as conn:
-        row = _rows(conn, [_seen(conn, actor, prefix)], lang)[0]
-    return show(request, site, actor, "key.html", URL, row, title=row.name)
+    lang = visit.lang
+    with visit.db.transaction() as conn:
+        row = _rows(conn, [_seen(conn, visit.actor, prefix)], lang)[0]
+    return visit.show("key.html", URL, row, title=row.name)
 
 
 @post(
@@ -178,16 +159,12 @@ def key_page(
     sync_to_thread=True,
     status_code=303,
 )
-def key_revoke(
-    prefix: FromPath[str],
-    actor: NamedDependency[Actor],
-    office: NamedDependency[Office],
-) -> Any:
+def key_revoke(prefix: FromPath[str], visit: NamedDependency[Visit]) -> Any:
     """End a key at once."""
-    with office.db.transaction() as conn:
-        _seen(conn, actor, prefix)
-        keys.revoke(conn, prefix, actor=actor)
-    office.guard.forget()
+    with visit.db.transaction() as conn:
+        _seen(conn, visit.actor, prefix)
+        keys.revoke(conn, prefix, actor=visit.actor)
+    visit.office.guard.forget()
     return see_other(f"{URL}/{prefix}?done=revoked")
 
 

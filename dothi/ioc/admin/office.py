@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 from litestar import Request, Response
+from litestar.di import NamedDependency
 from litestar.params import URLEncodedBody
 
 from dothi.identity import agencies
@@ -16,7 +17,7 @@ from dothi.identity.model import Actor, Agency
 from dothi.identity.passwords import Passwords
 from dothi.identity.policy import Action, Resource, decide
 from dothi.ioc.view import Choice
-from dothi.kernel.errors import DothiError, Fault, Invalid
+from dothi.kernel.errors import Conflict, DothiError, Fault, Invalid
 from dothi.kernel.i18n import t
 from dothi.kernel.text import vietnamese_sort_key
 from dothi.kernel.time import local_date, utc_now
@@ -29,6 +30,7 @@ from dothi.web.problem import status_of
 from dothi.web.site import PanelCache, Site
 
 BASE = "/admin"
+T = TypeVar("T")
 Sent = URLEncodedBody[dict[str, str]]
 Page = Response[str]
 
@@ -38,7 +40,9 @@ SECTIONS: tuple[tuple[str, str, Action], ...] = (
     ("admin.keys", f"{BASE}/keys", "key.manage"),
     ("admin.roles", f"{BASE}/roles", "audit.read"),
     ("admin.datasets", f"{BASE}/datasets", "dataset.share"),
+    ("admin.pulls", f"{BASE}/pulls", "pull.manage"),
     ("ioc.loads", "/loads", "load.read"),
+    ("targets.title", f"{BASE}/targets", "target.set"),
     ("admin.packs", f"{BASE}/packs", "system.status"),
     ("admin.audit", f"{BASE}/audit", "audit.read"),
 )
@@ -93,7 +97,8 @@ class Told:
 def may(actor: Actor, action: Action) -> bool:
     """Whether they may do it to something, if only within their own agencies."""
     own = actor.agency_id
-    resource = Resource("dataset" if action.startswith("dataset") else "agency", owner_agency=own)
+    on_data = action.startswith(("dataset", "target"))
+    resource = Resource("dataset" if on_data else "agency", owner_agency=own)
     return actor.kind == "person" and decide(actor, action, resource).allowed
 
 
@@ -159,25 +164,65 @@ def by_name(found: Iterable[Agency], lang: str) -> list[Agency]:
     return sorted(found, key=lambda agency: (vietnamese_sort_key(agency.name(lang)), agency.code))
 
 
-def show(
+@dataclass(frozen=True)
+class Visit:
+    """One person asking for a page of the administration."""
+
+    request: Request[Any, Any, Any]
+    actor: Actor
+    site: Site
+    office: Office
+
+    @property
+    def db(self) -> Database:
+        return self.office.db
+
+    @property
+    def lang(self) -> str:
+        return lang_of(self.request)
+
+    def show(
+        self, template: str, current: str, view: object, *, title: str, told: Told | None = None
+    ) -> Page:
+        """A page of the administration. What holds a secret is kept nowhere."""
+        shell = self.site.shell(self.request, title, f"{BASE}/agencies")
+        body = Body(sections(self.actor, self.lang, current), view, told)
+        page = self.site.page(self.request, f"admin/{template}", shell, body)
+        if told is not None:
+            page.headers["cache-control"] = "no-store"
+        return page
+
+    def change(
+        self,
+        name: str,
+        sent: Mapping[str, str],
+        act: Callable[[Connection], T],
+        again: Callable[[Form], Page],
+        then: Callable[[T], Any],
+    ) -> Any:
+        """What answers a sent form: `act` in a transaction, and then `then` of what it gave.
+
+        Where it raises Invalid or Conflict nothing has changed: the page comes `again` with the
+        form as it was sent, the faults beside its fields, and the status of the error.
+        """
+        try:
+            with self.db.transaction() as conn:
+                made = act(conn)
+        except (Invalid, Conflict) as error:
+            return answered(again(refused(name, sent, error, self.lang)), error)
+        # Whoever is signed in may have other rights from now on.
+        self.office.guard.forget()
+        return then(made)
+
+
+async def visit_of(
     request: Request[Any, Any, Any],
-    site: Site,
-    actor: Actor,
-    template: str,
-    current: str,
-    view: object,
-    *,
-    title: str,
-    told: Told | None = None,
-) -> Page:
-    """A page of the administration. What holds a secret is kept nowhere."""
-    lang = lang_of(request)
-    shell = site.shell(request, title, f"{BASE}/agencies")
-    body = Body(sections(actor, lang, current), view, told)
-    page = site.page(request, f"admin/{template}", shell, body)
-    if told is not None:
-        page.headers["cache-control"] = "no-store"
-    return page
+    actor: NamedDependency[Actor],
+    site: NamedDependency[Site],
+    office: NamedDependency[Office],
+) -> Visit:
+    """The dependency `visit`."""
+    return Visit(request, actor, site, office)
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from litestar import Request, Router, get
+from litestar import Router, get
 from litestar.di import NamedDependency
 
-from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, require
 from dothi.indicators import definition
-from dothi.ioc.admin.office import BASE, Office, Page, show
+from dothi.ioc.admin.office import BASE, Page, Visit
 from dothi.ioc.pack import BASE as SERVICES
 from dothi.kernel.errors import Fault, Invalid
 from dothi.kernel.i18n import t
 from dothi.lake import registry
 from dothi.packs.load import load
 from dothi.packs.model import Pack
-from dothi.web.access import lang_of
-from dothi.web.site import Site
 from dothi.web.view import Status
 
 URL = f"{BASE}/packs"
@@ -52,29 +48,23 @@ class PackRow:
 
 
 @get(URL, opt={"access": "system.status"}, sync_to_thread=True)
-def pack_list(
-    request: Request[Any, Any, Any],
-    actor: NamedDependency[Actor],
-    site: NamedDependency[Site],
-    office: NamedDependency[Office],
-) -> Page:
+def pack_list(visit: NamedDependency[Visit]) -> Page:
     """The packs."""
-    require(actor, "system.status", Resource("system"))
-    lang = lang_of(request)
-    folder = office.settings.packs
-    found: dict[str, tuple[Pack | None, list[Fault]]] = office.cache.value(
-        ("packs",), (), lambda: _read(folder), kept_s=READ_AGAIN_S
+    require(visit.actor, "system.status", Resource("system"))
+    lang = visit.lang
+    found: dict[str, tuple[Pack | None, list[Fault]]] = visit.office.cache.value(
+        ("packs",), (), lambda: _read(visit.office.settings.pack_folders()), kept_s=READ_AGAIN_S
     )
-    with office.db.transaction() as conn:
+    with visit.db.transaction() as conn:
         known = {dataset.name for dataset in registry.datasets(conn)}
-    rows = tuple(_row(name, *one, known, folder, lang) for name, one in found.items())
-    return show(request, site, actor, "packs.html", URL, rows, title=t("admin.packs", lang))
+    rows = tuple(_row(name, *one, known, lang) for name, one in found.items())
+    return visit.show("packs.html", URL, rows, title=t("admin.packs", lang))
 
 
-def _read(folder: Path) -> dict[str, tuple[Pack | None, list[Fault]]]:
+def _read(folders: list[Path]) -> dict[str, tuple[Pack | None, list[Fault]]]:
     """Every pack by its folder's name: what could be read, and what is wrong."""
     found: dict[str, tuple[Pack | None, list[Fault]]] = {}
-    for place in sorted(path.parent for path in folder.glob("[!.]*/pack.yaml")):
+    for place in folders:
         try:
             found[place.name] = (load(place), [])
         except Invalid as error:
@@ -83,17 +73,16 @@ def _read(folder: Path) -> dict[str, tuple[Pack | None, list[Fault]]]:
         definition.load([pack for pack, _ in found.values() if pack is not None])
     except Invalid as error:
         for fault in error.faults:
-            inside = [n for n in found if fault.where.startswith(f"{folder / n}/")]
+            inside = [place.name for place in folders if fault.where.startswith(f"{place}/")]
             for name in inside or list(found)[:1]:
                 found[name][1].append(fault)
     return found
 
 
-def _row(
-    name: str, pack: Pack | None, faults: list[Fault], known: set[str], folder: Path, lang: str
-) -> PackRow:
+def _row(name: str, pack: Pack | None, faults: list[Fault], known: set[str], lang: str) -> PackRow:
     said = tuple(
-        PackFault(fault.where.removeprefix(f"{folder}/"), fault.text(lang)) for fault in faults
+        PackFault(f"{name}/{fault.where.rpartition(f'/{name}/')[2]}", fault.text(lang))
+        for fault in faults
     )
     installed = pack is not None and {contract.name for contract in pack.contracts} <= known
     if said:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dothi.ioc.admin import accounts, agencies, audit, datasets, keys, packs, roles
+from dothi.ioc.admin import accounts, agencies, audit, datasets, keys, packs, pulls, roles, targets
 
 ROUTERS = (
     agencies.router,
@@ -10,6 +10,8 @@ ROUTERS = (
     keys.router,
     roles.router,
     datasets.router,
+    targets.router,
+    pulls.router,
     packs.router,
     audit.router,
 )

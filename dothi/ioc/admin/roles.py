@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from litestar import Request, Router, get
+from litestar import Router, get
 from litestar.di import NamedDependency
 
-from dothi.identity.model import Actor, Role
+from dothi.identity.model import Role
 from dothi.identity.policy import MATRIX, Resource, Scope, require
-from dothi.ioc.admin.office import BASE, Option, Page, show
+from dothi.ioc.admin.office import BASE, Option, Page, Visit
 from dothi.kernel.i18n import t
-from dothi.web.access import lang_of
-from dothi.web.site import Site
 
 URL = f"{BASE}/roles"
 
@@ -35,12 +32,10 @@ class RolesView:
 
 
 @get(URL, opt={"access": "audit.read"}, sync_to_thread=True)
-def role_list(
-    request: Request[Any, Any, Any], actor: NamedDependency[Actor], site: NamedDependency[Site]
-) -> Page:
+def role_list(visit: NamedDependency[Visit]) -> Page:
     """Who may do what."""
-    require(actor, "audit.read", Resource("audit"))
-    lang = lang_of(request)
+    require(visit.actor, "audit.read", Resource("audit"))
+    lang = visit.lang
     rights = tuple(
         Right(
             action,
@@ -58,7 +53,7 @@ def role_list(
             if scope is not Scope.NONE
         ),
     )
-    return show(request, site, actor, "roles.html", URL, view, title=t("admin.roles", lang))
+    return visit.show("roles.html", URL, view, title=t("admin.roles", lang))
 
 
 def _scope(scope: Scope, lang: str) -> str:

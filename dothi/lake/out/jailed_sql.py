@@ -28,6 +28,13 @@ PRYING = frozenset(
 """Scalar functions that tell of the engine instead of the data, or run text as SQL."""
 _MESSAGE_CHARS = 600
 
+SCREEN_CELL = 300
+"""Characters of a cell on a page."""
+SCREEN_CELLS = 20_000
+LONG_KINDS = frozenset(
+    {"varchar", "blob", "bit", "list", "struct", "map", "array", "union", "variant"}
+)
+
 
 def main(args: dict[str, Any], inputs: dict[str, Path], out: Path) -> dict[str, Any]:
     """Run `args["sql"]` over `args["tables"]`: names with the parts of their files and the SELECT that
@@ -122,10 +129,15 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 def _answer(root: duckdb.DuckDBPyConnection, args: dict[str, Any], out: Path) -> dict[str, Any]:
     limit = int(args["limit"])
+    asked = root.sql(args["sql"])
+    if args["screen"]:
+        limit = max(1, min(limit, SCREEN_CELLS // len(asked.columns)))
     # Kept first: what fails in the middle gives no half answer, and more than the limit shows.
-    root.sql(args["sql"]).limit(limit + 1).create("_answer")
+    asked.limit(limit + 1).create("_answer")
     [(count,)] = root.execute("SELECT count(*) FROM _answer").fetchall()
     relation = root.sql(f"SELECT * FROM _answer LIMIT {limit:d}")
+    if args["screen"]:
+        relation = _cut(relation)
     truncated = count > limit
     fields = [
         {"name": name, "type": str(kind)}
@@ -137,3 +149,19 @@ def _answer(root: duckdb.DuckDBPyConnection, args: dict[str, Any], out: Path) ->
     with (out / "answer").open("wb") as file:
         formats.write(file, form, relation, head, bom=bool(args["bom"]))
     return {"rows": rows, "truncated": truncated}
+
+
+def _cut(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """With the beginnings of cells that are too long to be looked at."""
+    shown = []
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        column = '"' + name.replace('"', '""') + '"'
+        if kind.id in LONG_KINDS:
+            text = f"{column}::VARCHAR"
+            shown.append(
+                f"CASE WHEN length({text}) > {SCREEN_CELL:d} THEN left({text}, {SCREEN_CELL:d}) || '…' "
+                f"ELSE {text} END AS {column}"
+            )
+        else:
+            shown.append(column)
+    return relation.project(", ".join(shown))

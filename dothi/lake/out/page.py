@@ -184,7 +184,8 @@ def page(
         marks = [f"_o{i}" for i in range(len(keys))]
         hidden = ", ".join(f"{key} AS {o}" for key, o in zip(keys, marks, strict=True))
         direction = " DESC" if asked.order.startswith("-") else ""
-        order = ", ".join(f"{o}{direction}" for o in marks)
+        by = marks if seen.series else _in_order(dataset, marks[0])
+        order = ", ".join(f"{o}{direction}" for o in by)
         count = 0
         for near in _nears(seen, asked):
             source, params = relation(
@@ -192,7 +193,7 @@ def page(
             )
             conditions = [_sql(wanted, seen.kinds, "f", params)]
             if after is not None:
-                conditions.append(_beyond(keys, asked.order, after, params))
+                conditions.append(_beyond(seen, keys, asked.order, after, params))
             view.cursor.execute(
                 f"CREATE OR REPLACE TEMP TABLE page AS SELECT {names}, {hidden} FROM {source} "
                 f"WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT {asked.limit + 1:d}",
@@ -445,13 +446,30 @@ def _order(seen: Shown, order: Order) -> tuple[str, ...]:
     return ("time", "stream") if order.endswith("time") else ("stream", "time")
 
 
+_NUMBERS = {"integer": "BIGINT", "number": "DOUBLE"}
 _KEY_TYPES = {"stream": "INTEGER", "time": "TIMESTAMPTZ", "_key": "VARCHAR"}
 
 
-def _beyond(keys: Sequence[str], order: Order, after: Sequence[Any], params: dict[str, Any]) -> str:
+def _in_order(dataset: Dataset, key: str) -> list[str]:
+    """SQL: what records stand in order by, from the text of their key: numbers by their value, so
+    that 2 comes before 10."""
+    parts = []
+    for place, column in enumerate(dataset.contract.key, 1):
+        part = f"split_part({key}, chr(31), {place:d})"
+        if column.type in _NUMBERS:
+            part = f"coalesce(try_cast({part} AS {_NUMBERS[column.type]}), 0)"
+        parts.append(part)
+    return [*parts, key]
+
+
+def _beyond(
+    seen: Shown, keys: Sequence[str], order: Order, after: Sequence[Any], params: dict[str, Any]
+) -> str:
     params.update({f"a{i}": value for i, value in enumerate(after)})
-    values = ", ".join(f"CAST($a{i} AS {_KEY_TYPES[key]})" for i, key in enumerate(keys))
-    return f"({', '.join(keys)}) {'<' if order.startswith('-') else '>'} ({values})"
+    values = [f"CAST($a{i} AS {_KEY_TYPES[key]})" for i, key in enumerate(keys)]
+    if not seen.series:
+        keys, values = (_in_order(seen.dataset, one[0]) for one in (keys, values))
+    return f"({', '.join(keys)}) {'<' if order.startswith('-') else '>'} ({', '.join(values)})"
 
 
 def _cursor(mark: str, last: Sequence[Any]) -> str:

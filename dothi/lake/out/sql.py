@@ -51,12 +51,17 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Statement:
-    """What somebody wants to know. `since`, `until`: only this stretch of series is looked at."""
+    """What somebody wants to know. `since`, `until`: only this stretch of series is looked at.
+
+    `screen`: the answer is to be looked at, not worked with. Long cells are cut, and there are only
+    as many rows as a page can hold.
+    """
 
     sql: str
     limit: int = 1_000
     since: datetime | None = None
     until: datetime | None = None
+    screen: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,6 +217,7 @@ def _jailed(
         "dothi.lake.out.jailed_sql:main",
         args={
             "sql": statement.sql, "limit": statement.limit, "format": form.word, "bom": bom,
+            "screen": statement.screen,
             "tables": {name: [sorted(table.files), table.how] for name, table in tables.items()},
             "threads": 2, "memory": "700MB",
         },

@@ -14,6 +14,7 @@ from dothi.lake.reading.propose import Seen, left_out, propose
 from dothi.lake.reading.refused import Refused
 from dothi.lake.reading.relation import name, text
 from dothi.lake.reading.table import open_table
+from dothi.lake.reading.tail import tail
 from dothi.lake.reading.wide import subtotals, wide_columns
 
 MOST_CELLS = 1_000_000
@@ -29,7 +30,7 @@ def main(args: dict[str, Any], inputs: dict[str, Path], out: Path) -> dict[str, 
     with engine(2, args["memory"]) as root:
         root.execute(f"SET temp_directory = {text(out / 'spill')}")
         try:
-            found = describe(root, inputs["file"], args["how"], out, args["name"], args["owner"])
+            found = describe(root, inputs["file"], args["how"], out, args["name"], args["proposal"])
             return {"description": found}
         except Refused as refused:
             return {"fault": refused.fault()}
@@ -41,11 +42,12 @@ def describe(
     how: Mapping[str, Any],
     work: Path,
     title: str = "file",
-    owner: str | None = None,
+    proposal: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """What the file seems to be, as JSON: notes on its form, columns with their guessed meaning,
-    first rows, wide columns, subtotals, and `contract`, a proposal for a person to judge, with
-    `owner` as the agency's code, and the columns that it leaves out.
+    first rows, wide columns, subtotals, `key` (`keys.Key`; of records), and `contract`, a proposal for
+    a person to judge, with what is known of it already (`propose`), and the columns that it leaves
+    out.
 
     Guesses rest on the first rows only (`looked_at`). Raises Refused.
     """
@@ -59,13 +61,24 @@ def describe(
     except duckdb.Error as error:
         problem = str(error).split("\n")[0][:300]
         raise Refused("lake.file_unreadable", problem=problem) from error
+    ends, places = tail(table.columns, rows) if len(rows) < most else ({}, [])
+    if len(places) < len(rows):
+        rows = [row for place, row in enumerate(rows) if place not in places]
+    else:
+        ends = {}
     values = [[row[i] for row in rows] for i in range(len(table.columns))]
     guesses = [guess(c, v) for c, v in zip(table.columns, values, strict=True)]
     seen = Seen(
-        title, table.notes, guesses, values, wide_columns(table.columns), _levels(guesses, values)
+        title,
+        table.notes,
+        guesses,
+        values,
+        wide_columns(table.columns),
+        _levels(guesses, values),
+        ends,
     )
     # First, because how all numbers are written decides what each of them is.
-    contract = propose(seen, owner)
+    contract = propose(seen, **(proposal or {}))
     return {
         "notes": table.notes,
         "looked_at": len(rows),
@@ -75,7 +88,9 @@ def describe(
         "rows": [[_shown(cell) for cell in row[:SHOWN_COLUMNS]] for row in rows[:SHOWN_ROWS]],
         "wide": seen.wide,
         "subtotals": seen.levels,
+        "ends": sorted(ends),
         "contract": contract,
+        "key": seen.key.as_dict() if contract["kind"] == "records" else None,
         "left_out": left_out(contract, table.columns),
     }
 

@@ -27,6 +27,39 @@ def find(rows: Sequence[Sequence[object]]) -> tuple[int, bool]:
     return (at + 1, True) if again else (at, False)
 
 
+def two_rows(
+    first: Sequence[object], second: Sequence[object], third: Sequence[object], *, merged: bool
+) -> list[str] | None:
+    """The titles of a head in two rows, "Tổng số – Nữ"; None where the second row is no head.
+
+    Its cells stand below what the first row joins or leaves blank, all of them words; and cells of
+    the first are merged, or numbers follow below.
+    """
+    width = max(len(first), len(second))
+    above = [_said(first, i) for i in range(width)]
+    below = [_said(second, i) for i in range(width)]
+    if not any(below) or not any(a and not b for a, b in zip(above, below, strict=True)):
+        return None
+    if any(isinstance(cell, int | float) for cell in second) or not any(
+        b and not a for a, b in zip(above, below, strict=True)
+    ):
+        return None
+    under = [cell for cell, b in zip(third, below, strict=False) if b]
+    if not merged and not any(isinstance(cell, int | float) for cell in under):
+        return None
+    titles, parent = [], ""
+    for a, b in zip(above, below, strict=True):
+        # A blank belongs to the title on its left as long as the second row goes on.
+        parent = a or (parent if b else "")
+        titles.append(f"{parent} – {b}" if parent and b else parent or b)
+    return titles
+
+
+def _said(row: Sequence[object], place: int) -> str:
+    cell = row[place] if place < len(row) else None
+    return " ".join(str("" if cell is None else cell).split())
+
+
 def _unnamed_index(row: Sequence[object]) -> bool:
     """Tables written with their row labels often leave the first column without a name."""
     return len(row) > 1 and not filled(row[:1]) and bool(filled(row[1:2]))

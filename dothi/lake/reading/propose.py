@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from dothi.kernel import units
 from dothi.kernel.errors import Invalid
 from dothi.lake.reading.guess import Guess, slug
-from dothi.lake.reading.together import Texts, agree, completed, rhythm, telling
+from dothi.lake.reading.keys import Key, Texts, is_numbering, telling
+from dothi.lake.reading.together import agree, completed, rhythm
 
+HOME_ZONE = "Asia/Ho_Chi_Minh"
 OWNER = "co-quan"
 """Stands where the person writes the agency's code."""
 _FILE = ("format", "member", "sheet", "layer", "path", "encoding", "font", "quote")
@@ -21,7 +25,10 @@ _TYPES = {
     "lon": "number", "lat": "number",
 }  # fmt: skip
 _MOST_WORDS = 2
+MOST_DECIMALS = 6
+BINARY_REST = 1e-9
 _YEAR_IN_WORDS = r"(?P<{name}>(?:19|20)[0-9][0-9])"
+_UNIT_ABOVE = re.compile(r"(?i)(?:đơn vị(?: tính)?|đvt|unit)\s*:\s*([^()\[\],;]{1,15})")
 _UNIT = re.compile(r"\s*(?:\(([^()]{1,15})\)|\[([^\[\]]{1,15})\]|,\s*(\S{1,12}))\s*$")
 
 
@@ -35,6 +42,8 @@ class Seen:
     values: Sequence[Texts]
     wide: dict[str, Any] | None
     levels: dict[str, Any] | None
+    ends: dict[str, str]
+    """By column what says that a row at the end is a total or a signature."""
 
     @property
     def kinds(self) -> dict[str, list[Guess]]:
@@ -44,18 +53,33 @@ class Seen:
             out.setdefault(found.kind, []).append(found)
         return out
 
+    @cached_property
+    def key(self) -> Key:
+        """Which columns tell the rows apart, were they records."""
+        return telling(self.guesses, self.values)
+
+    @cached_property
+    def numbering(self) -> set[str]:
+        """The columns that only number the rows; no contract takes them."""
+        pairs = zip(self.guesses, self.values, strict=True)
+        found = {f.name for f, texts in pairs if is_numbering(f, texts)}
+        return found if len(found) < len(self.guesses) else set()
+
     def texts(self, names: Sequence[str]) -> list[Texts]:
         """The texts of the columns with these names."""
         by_name = {f.name: texts for f, texts in zip(self.guesses, self.values, strict=True)}
         return [by_name[name] for name in names if name in by_name]
 
 
-def propose(seen: Seen, owner: str | None = None) -> dict[str, Any]:
-    """The contract, ready to be written as YAML. A unit is what the header says in brackets, "1"
-    where it says none."""
+def propose(
+    seen: Seen, owner: str | None = None, named: str | None = None, zone: str | None = None
+) -> dict[str, Any]:
+    """The contract, ready to be written as YAML: for a dataset called `named`, or else as the file
+    is; with instants in `zone`, or else in Việt Nam's. A unit is what the header says in brackets,
+    "1" where it says none."""
     decimal, thousands = agree(seen.guesses, seen.values)
     title = " ".join(seen.title.replace("_", " ").split())
-    name = slug(seen.title)[:63]
+    name = named or slug(seen.title)[:63]
     doc: dict[str, Any] = {
         "dataset": name,
         "kind": "records",
@@ -70,6 +94,8 @@ def propose(seen: Seen, owner: str | None = None) -> dict[str, Any]:
     if markers := list(dict.fromkeys(m for g in seen.guesses for m in g.missing))[:20]:
         reader["missing"] = markers
     time = _time(seen, reader)
+    if seen.ends:
+        reader["skip"] = seen.ends
     if seen.levels:
         reader["apart"] = {
             "column": seen.levels["column"],
@@ -80,6 +106,7 @@ def propose(seen: Seen, owner: str | None = None) -> dict[str, Any]:
     key = _key(seen, time)
     if time is not None and key is not None:
         _series(doc, reader, seen, time, key)
+        doc["time"]["zone"] = zone or HOME_ZONE
     else:
         _records(doc, reader, seen)
     doc["readers"] = [reader]
@@ -124,7 +151,7 @@ def _key(seen: Seen, time: dict[str, Any] | None) -> list[str] | None:
     words = [
         g.name for g in seen.guesses
         if g.kind not in ("number", "integer", "geometry", "lon", "lat", "blank", "time")
-        and not g.blank and g.name not in _used(seen, time)
+        and not g.blank and g.name not in _used(seen, time) | seen.numbering
     ]  # fmt: skip
     if time is None:
         return None
@@ -138,7 +165,9 @@ def _key(seen: Seen, time: dict[str, Any] | None) -> list[str] | None:
     key = completed(seen.guesses, seen.values, words, sorted(_used(seen, time)))
     # A table of nothing but names and times measures nothing.
     rest = [
-        g for g in seen.guesses if g.kind in ("number", "integer") and g.name not in (key or ())
+        g
+        for g in seen.guesses
+        if g.kind in ("number", "integer") and g.name not in {*(key or ()), *seen.numbering}
     ]
     return key if rest else None
 
@@ -155,7 +184,7 @@ def _series(
     doc: dict[str, Any], reader: dict[str, Any], seen: Seen, time: dict[str, Any], key: list[str]
 ) -> None:
     turned = set(seen.wide["names"] if seen.wide else ())
-    used = _used(seen, time)
+    used = _used(seen, time) | seen.numbering
     names = _Names()
     keys: dict[str, dict[str, str]] = {}
     values: dict[str, dict[str, str]] = {}
@@ -163,8 +192,11 @@ def _series(
 
     def measured(name: str, column: str, said: str) -> None:
         unit, title = unit_of(said)
+        unit = unit if unit != "1" else unit_above(seen.notes)
         values[name] = {"column": column}
         parameters[name] = {"title": {"vi": title, "en": title}, "unit": unit}
+        if places := _decimals(seen, column, reader.get("decimal", ".")):
+            parameters[name]["decimals"] = places
 
     for found in seen.guesses:
         if found.name in turned or found.name in used:
@@ -189,10 +221,23 @@ def _series(
     doc |= {
         "kind": "series",
         "key": list(keys),
-        "time": {"zone": "Asia/Ho_Chi_Minh"} | ({"rhythm": step} if step else {}),
+        "time": {"zone": HOME_ZONE} | ({"rhythm": step} if step else {}),
         "parameters": parameters,
     }
     reader |= {"time": time, "key": keys, "values": values}
+
+
+def _decimals(seen: Seen, column: str, mark: str) -> int:
+    """How many decimals nearly all figures of a column have; those across are looked at together.
+    Digits far behind, as binary arithmetic leaves them, do not count."""
+    texts = seen.texts(seen.wide["names"] if column == "value" and seen.wide else [column])
+    behind = [x.partition(mark)[2].strip() for one in texts for x in one if x]
+    digits = [float(f"0.{x}") for x in behind if x.isascii() and x.isdecimal()]
+    for places in range(MOST_DECIMALS):
+        told = sum(abs(x - round(x, places)) < BINARY_REST for x in digits)
+        if told >= 0.95 * len(digits):
+            return places
+    return MOST_DECIMALS
 
 
 def _step(seen: Seen, time: dict[str, Any], key: list[str]) -> str | None:
@@ -206,12 +251,16 @@ def _records(doc: dict[str, Any], reader: dict[str, Any], seen: Seen) -> None:
     names = _Names({"time", "value"})
     columns: dict[str, dict[str, Any]] = {}
     fields: dict[str, dict[str, Any]] = {}
-    told = telling(seen.guesses, seen.values)
+    told = seen.key.columns
     reader.pop("extract", None)
     keys = []
     for found in seen.guesses:
+        if found.name in seen.numbering - set(told):
+            continue
         unit, title = unit_of(found.name) if found.kind in ("number", "integer") else ("1", "")
         title = title or found.name
+        if unit == "1" and found.kind in ("number", "integer") and found.name not in told:
+            unit = unit_above(seen.notes)
         name = names.of(title)
         columns[name] = {"type": _type(found), "title": {"vi": title, "en": title}}
         if unit != "1":
@@ -249,6 +298,17 @@ def left_out(doc: dict[str, Any], columns: Sequence[str]) -> list[str]:
     pattern = re.compile(wide) if isinstance(wide, str) else None
     taken |= set() if pattern else set(wide)
     return [c for c in columns if c not in taken and not (pattern and pattern.fullmatch(c))]
+
+
+def unit_above(notes: dict[str, Any]) -> str:
+    """The unit that a line above the table gives for all of it, "(Đơn vị tính: tấn)"; else "1"."""
+    for line in notes.get("above", ()):
+        if found := _UNIT_ABOVE.search(line):
+            # Units are known by their words without marks: tan.
+            for said in (found[1].strip(), slug(found[1])):
+                with suppress(Invalid):
+                    return units.unit(said).symbol
+    return "1"
 
 
 def unit_of(header: str) -> tuple[str, str]:

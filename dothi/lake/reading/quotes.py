@@ -17,7 +17,11 @@ def check(path: Path, delimiter: str, quote: str = '"') -> None:
         return
     mark, before = quote.encode(), delimiter.encode()
     with path.open("rb") as file:
-        count = sum(part.count(mark) for part in iter(lambda: file.read(MIB), b""))
+        # Most files have none, and looking for the first is thrice as fast as counting.
+        part, count = bytearray(MIB // 4), 0
+        while size := file.readinto(part):
+            if part.find(mark, 0, size) >= 0:
+                count += part.count(mark, 0, size)
         if count % 2 == 0:
             return
         file.seek(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from dothi.lake.reading.result import Table
 from dothi.lake.reading.writer import Writer
 
 _CHUNK = 1 * MIB
+_ROW = "row of the sheet"
+"""The column that holds the number a spreadsheet program shows beside the row."""
 _PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]{1,4})(\d{1,9})["']""")
 _TEXT_ITEM = re.compile(rb"<(?:\w+:)?si\b.*?</(?:\w+:)?si>", re.DOTALL)
 _TEXT_USED = re.compile(rb"""t\s*=\s*["']s["'][^>]*>\s*<(?:\w+:)?v>\s*(\d{1,9})\s*<""")
@@ -38,7 +40,7 @@ def is_workbook(archive: zipfile.ZipFile) -> bool:
 
 def open_sheet(path: Path, archive: zipfile.ZipFile, how: Mapping[str, Any], work: Path) -> Table:
     """One sheet of a workbook as a table. Raises Refused."""
-    _check(archive)
+    check(archive)
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
@@ -55,8 +57,10 @@ def open_sheet(path: Path, archive: zipfile.ZipFile, how: Mapping[str, Any], wor
     at, again = header.find(first) if given is None else (int(given) - 1, False)
     if at >= len(first):
         raise Refused("reading.no_header_row", row=at + 1)
-    cells = _trimmed(first[at]) if at >= 0 else []
-    cells += [None] * (max((len(_trimmed(r)) for r in first[at + 1 :]), default=0) - len(cells))
+    at, titles = _head(first, at, again, sheet.merged_cell_ranges or (), given is None)
+    cells: list[Any] = list(titles or (_trimmed(first[at]) if at >= 0 else []))
+    end = at + 2 if titles else at + 1
+    cells += [None] * (max((len(_trimmed(r)) for r in first[end:]), default=0) - len(cells))
     columns, twice = header.names(cells, number=how.get("twice") == "number")
     notes: dict[str, Any] = {
         "format": "xlsx",
@@ -66,16 +70,22 @@ def open_sheet(path: Path, archive: zipfile.ZipFile, how: Mapping[str, Any], wor
     }
     if again:
         notes["header_repeated"] = True
+    if titles:
+        notes["header_rows"] = 2
     if twice:
         notes["twice"] = twice
     if above := [
         " ".join(str(c) for c in row if header.filled([c])) for row in first[: max(at - again, 0)]
     ]:
         notes["above"] = [line[:300] for line in above if line][:10]
-    writer = Writer(work / "table.csv", columns)
+    row_of = _ROW
+    while row_of in columns:
+        row_of += "_"
+    writer = Writer(work / "table.csv", (*columns, row_of))
     blank = _Blank(bool(how.get("skip_blank", True)))
     try:
-        writer.write(_named(blank.without(_chain(first[at + 1 :], rows)), columns))
+        numbered = enumerate(_chain(first[end:], rows), end + 1)
+        writer.write(_named(blank.without(numbered), columns, row_of))
     except (CalamineError, ValueError) as error:
         raise Refused("reading.damaged", format="XLSX", problem=str(error)[:200]) from error
     font = writer.finish(how.get("font"))
@@ -83,10 +93,33 @@ def open_sheet(path: Path, archive: zipfile.ZipFile, how: Mapping[str, Any], wor
         notes["font"] = font
     if blank.count:
         notes["blank_rows"] = blank.count
-    columns = writer.names(font)
+    written = writer.names(font)
+    place = list(writer.columns).index(row_of)
     return Table(
-        read_csv(work / "table.csv", columns, longest=writer.longest_row), columns, None, notes
+        read_csv(work / "table.csv", written, longest=writer.longest_row),
+        (*written[:place], *written[place + 1 :]),
+        written[place],
+        notes,
     )
+
+
+def _head(
+    first: list[list[Any]], at: int, again: bool, merged: Any, guessed: bool
+) -> tuple[int, list[str] | None]:
+    """Where the head begins, and its titles where it has two rows. A first row with few cells is
+    passed over when the head is looked for."""
+    if at < 0 or again:
+        return at, None
+    for place in (at, at - 1) if guessed else (at,):
+        if 0 <= place < len(first) - 1:
+            across = any(
+                top == place == bottom and right > left for (top, left), (bottom, right) in merged
+            )
+            third = first[place + 2] if place + 2 < len(first) else []
+            found = header.two_rows(first[place], first[place + 1], third, merged=across)
+            if found:
+                return place, found
+    return at, None
 
 
 class _Blank:
@@ -96,18 +129,19 @@ class _Blank:
         self._leave_out = leave_out
         self.count = 0
 
-    def without(self, rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    def without(self, rows: Iterable[tuple[int, list[Any]]]) -> Iterator[tuple[int, list[Any]]]:
         waiting = 0
-        for row in rows:
+        for number, row in rows:
             if self._leave_out and not header.filled(row):
                 waiting += 1
                 continue
             # Blank rows at the end of a sheet are none.
             self.count, waiting = self.count + waiting, 0
-            yield row
+            yield number, row
 
 
-def _check(archive: zipfile.ZipFile) -> None:
+def check(archive: zipfile.ZipFile) -> None:
+    """What is held against a workbook before anything opens it. Raises Refused."""
     lengths: list[int] = []
     used = 0
     parts = [m for m in archive.infolist() if m.filename.endswith((".xml", ".rels", ".vml"))]
@@ -207,10 +241,13 @@ def _trimmed(row: list[Any]) -> list[Any]:
     return row[:end]
 
 
-def _named(rows: Iterator[list[Any]], columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    for row in rows:
+def _named(
+    rows: Iterator[tuple[int, list[Any]]], columns: tuple[str, ...], row_of: str
+) -> Iterator[dict[str, Any]]:
+    for number, row in rows:
         named = {c: v for c, v in zip(columns, row, strict=False) if v is not None and v != ""}
         for place, value in enumerate(row[len(columns) :], len(columns) + 1):
             if header.filled([value]):
                 named[f"column_{place}"] = value
+        named[row_of] = number
         yield named

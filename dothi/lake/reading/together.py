@@ -1,5 +1,5 @@
-"""What rows and columns say together: one way of writing numbers, which columns tell the rows
-apart, how far apart their times are."""
+"""What rows and columns say together: one way of writing numbers, which columns tell the values of a
+series apart, how far apart their times are."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 from dothi.lake.reading.guess import MOSTLY, Guess, bounds, moment
-
-Texts = Sequence[str | None]
+from dothi.lake.reading.keys import Texts, counts_rows, repeated
 
 MOST_REPEATED = 0.02
 """Of rows so many may give a thing and a time again: more, and it is not these that tell them
 apart."""
-_LOOKED_AT = 5_000
 _MOST_TRIED = 12
 _AMBIGUOUS = re.compile(r"[+-]?(?:\d{1,3}\.\d{3}|\d{1,3})")
 """1.234 is one and a bit, or with a decimal comma more than a thousand."""
 _MARKED = {"integer", "number", "lon", "lat"}
-_TELLING = {"integer", "text", "time", "year", "month", "day"}
 _NAME_OF_ONE = re.compile(r"(^|_)(id|ma|code|so|no|number|station|tram|key)($|_)")
 
 
@@ -73,34 +70,6 @@ def _number(decimal: str, thousands: str) -> re.Pattern[str]:
     return re.compile(rf"[+-]?(?:{whole})?(?:{re.escape(decimal)}\d*)?(?:[eE][+-]?\d+)?")
 
 
-def telling(guesses: Sequence[Guess], values: Sequence[Texts]) -> list[str]:
-    """The names of the fewest columns, none of them ever blank, that tell all rows apart: one, two
-    or three; else all of them, so that only rows that are wholly equal are taken for one."""
-    full = [
-        (found, texts)
-        for found, texts in zip(guesses, values, strict=True)
-        if not found.blank and not found.missing
-    ]
-    tried = [(f, texts) for f, texts in full if f.kind in _TELLING]
-    for found, _ in tried:
-        if found.unique and found.kind in ("integer", "text"):
-            return [found.name]
-    few = tried[:_MOST_TRIED]
-    for count in (1, 2, 3):
-        for chosen in combinations(few, count):
-            columns = [texts for _, texts in chosen]
-            if not repeated([c[:_LOOKED_AT] for c in columns]) and not repeated(columns):
-                return [found.name for found, _ in chosen]
-    return [found.name for found, _ in tried or full or [(guesses[0], ())]]
-
-
-def repeated(columns: Sequence[Texts]) -> int:
-    """How many rows give what a row before them gave in these columns."""
-    if not columns:
-        return 0
-    return len(columns[0]) - len(set(zip(*columns, strict=True)))
-
-
 def completed(
     guesses: Sequence[Guess], values: Sequence[Texts], key: Sequence[str], time: Sequence[str]
 ) -> list[str] | None:
@@ -111,7 +80,11 @@ def completed(
     most = MOST_REPEATED * len(values[0]) if values else 0
     if repeated(given) <= most:
         return list(key)
-    whole = [f for f in guesses if f.kind == "integer" and not f.blank and f.name not in key]
+    whole = [
+        f
+        for f, texts in zip(guesses, values, strict=True)
+        if f.kind == "integer" and not f.blank and f.name not in key and not counts_rows(f, texts)
+    ]
     whole.sort(key=lambda f: (not _NAME_OF_ONE.search(f.name.lower()), f.distinct))
     for found in whole[:_MOST_TRIED]:
         if repeated([*given, by_name[found.name]]) <= most:

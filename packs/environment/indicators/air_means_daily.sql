@@ -21,6 +21,7 @@ period: {grain: day, zone: Asia/Ho_Chi_Minh}
 # The 8-hour mean of 01:00 begins with the hour 18:00 of the day before.
 lookback: PT7H
 freshness: P2D
+better: lower
 outputs:
   so2_24h: {title: {vi: SO₂ trung bình 24 giờ, en: 24-hour mean of SO₂}, unit: µg/m³, decimals: 1}
   no2_24h: {title: {vi: NO₂ trung bình 24 giờ, en: 24-hour mean of NO₂}, unit: µg/m³, decimals: 1}

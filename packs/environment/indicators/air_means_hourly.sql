@@ -15,6 +15,7 @@ inputs:
 key: [station]
 period: {grain: hour, zone: Asia/Ho_Chi_Minh}
 freshness: PT3H
+better: lower
 outputs:
   so2_1h: {title: {vi: SO₂ trung bình 1 giờ, en: 1-hour mean of SO₂}, unit: µg/m³, decimals: 1}
   co_1h: {title: {vi: CO trung bình 1 giờ, en: 1-hour mean of CO}, unit: µg/m³, decimals: 0}

@@ -27,6 +27,7 @@ inputs:
 key: [station]
 period: {grain: hour, zone: Asia/Ho_Chi_Minh}
 freshness: PT3H
+better: lower
 outputs:
   laeq:
     title: {vi: Mức ồn tương đương giờ, en: Hourly equivalent level}
@@ -34,6 +35,7 @@ outputs:
     decimals: 1
   noise_limit:
     title: {vi: Giá trị giới hạn, en: Limit}
+    better: none
     unit: dB(A)
     decimals: 0
   over:

@@ -17,6 +17,7 @@ inputs:
 key: [station]
 period: {grain: day, zone: Asia/Ho_Chi_Minh}
 freshness: P2D
+better: lower
 outputs:
   pm25_24h:
     title: {vi: PM2.5 trung bình 24 giờ, en: 24-hour mean of PM2.5}
@@ -24,6 +25,7 @@ outputs:
     decimals: 1
   hours:
     title: {vi: Số giờ có số liệu, en: Hours with data}
+    better: higher
     unit: "1"
     decimals: 0
 thresholds:

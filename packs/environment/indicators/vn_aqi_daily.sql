@@ -23,6 +23,7 @@ period: {grain: day, zone: Asia/Ho_Chi_Minh}
 # The 8-hour mean of 01:00 begins with the hour 18:00 of the day before.
 lookback: PT7H
 freshness: P2D
+better: lower
 outputs:
   aqi:
     title: {vi: VN_AQI ngày, en: Daily VN_AQI}

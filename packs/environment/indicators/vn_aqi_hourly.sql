@@ -21,6 +21,7 @@ period: {grain: hour, zone: Asia/Ho_Chi_Minh}
 # The NowCast of an hour rests on the eleven hours before it.
 lookback: PT11H
 freshness: PT3H
+better: lower
 outputs:
   aqi:
     title: {vi: VN_AQI giờ, en: Hourly VN_AQI}

@@ -36,6 +36,7 @@ inputs:
 key: [station]
 period: {grain: day, zone: Asia/Ho_Chi_Minh}
 freshness: P40D
+better: higher
 outputs:
   wqi:
     title: {vi: VN_WQI, en: VN_WQI}
@@ -43,6 +44,7 @@ outputs:
     decimals: 0
   wqi_class:
     title: {vi: Mức chất lượng nước, en: Class of water quality}
+    better: higher
     unit: "1"
     decimals: 0
     labels:
@@ -55,6 +57,7 @@ outputs:
   # What is missing to clean water: a limit is passed by what lies above it.
   lack:
     title: {vi: Thiếu so với 100, en: Short of 100}
+    better: lower
     unit: "1"
     decimals: 0
   group_1: {title: {vi: Nhóm I (pH), en: Group I (pH)}, unit: "1", decimals: 1}

@@ -44,6 +44,7 @@ sharing:
   ground: >-
     Mặc định của phần mềm, không phải quyết định của tỉnh; tỉnh phải xác nhận trước khi công khai.
     This software's default, not a decision of the province; the province must confirm it.
+better: higher
 agency: ma_co_quan
 unit: ma_don_vi
 # Ceilings and thresholds in force from a date (to a date). `verify`: what an officer still has to
@@ -77,6 +78,7 @@ components:
     valid: [{from: 2022-06-23, max: 20, source: "766, nhóm 2: 20 điểm"}]
   "2.2":
     group: "2"
+    better: lower
     title: {vi: Thời gian giải quyết trung bình (một thủ tục), en: Mean time (one procedure)}
     unit: ngày làm việc
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
@@ -111,6 +113,7 @@ components:
   "3.5c":
     behind: "3.5b"
     group: "3b"
+    better: lower
     title: {vi: Hồ sơ của TTHC thanh toán được nhưng chưa có giao dịch, en: Dossiers of procedures payable but never paid online}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "3.6":
@@ -163,6 +166,7 @@ components:
   "5.3a":
     behind: "5.3"
     group: "5"
+    better: lower
     title: {vi: "Phản ánh, kiến nghị không hài lòng hoặc phản ánh lại", en: Disliked or raised again}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "5.4":
@@ -173,11 +177,13 @@ components:
   "5.4a":
     behind: "5.4"
     group: "5"
+    better: lower
     title: {vi: Hồ sơ quá hạn, en: Late dossiers}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "5.4b":
     behind: "5.4"
     group: "5"
+    better: lower
     title: {vi: Hồ sơ bị phản ánh hoặc không hài lòng, en: Complained about or disliked}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
 # What one correction of one row does. `seen`: the component whose count of the row shows the fault;

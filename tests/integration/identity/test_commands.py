@@ -129,3 +129,42 @@ def test_without_a_running_instance_it_says_so(home: Home) -> None:
     commands.arguments_account(parser)
     with pytest.raises(Unavailable, match="dothi up"):
         commands.run_account(parser.parse_args(["list"]), Settings(home=home.path))
+
+
+def test_agencies_are_made_renamed_merged_and_ended(dothi: Dothi, city: Database) -> None:
+    dothi("agency", "add", "so-cu", "--vi", "Sở Cũ", "--en", "Old department")
+    dothi("agency", "add", "so-moi", "--vi", "Sở Mới", "--en", "New department", "--parent", "so-cu",
+          "--from", "2026-01-01")  # fmt: skip
+    assert dothi("agency", "rename", "so-moi", "--en", "Newer department") == (
+        "+  so-moi  Newer department  below so-cu\n"
+    )
+    dothi("agency", "add", "ban-tam", "--vi", "Ban Tạm", "--en", "Board", "--from", "2026-01-01")
+    dothi("agency", "close", "ban-tam", "--on", "2026-02-01", "--ground", "QĐ 1/2026")
+    dothi("agency", "rename", "so-moi", "--parent", "ban-tam")
+    dothi("agency", "merge", "so-cu", "--into", "so-moi", "--on", "2026-03-01", "--ground", "QĐ 2")
+    said = dothi("agency", "list")
+    assert "-  so-cu  Old department  merged into so-moi on" in said
+    assert "-  ban-tam  Board  ended on" in said
+    before = dothi("agency", "list", "--on", "2026-01-15")
+    assert "so-cu" in before and "ban-tam" in before
+    assert "so-cu" not in dothi("agency", "list", "--on", "2026-03-02")
+    with city.transaction() as conn:
+        kinds = conn.execute(
+            "SELECT kind, actor FROM event WHERE subject IN "
+            "('agency:so-cu', 'agency:so-moi', 'agency:ban-tam') AND kind LIKE 'audit.%' ORDER BY id"
+        ).fetchall()
+    wanted = ["added", "added", "changed", "added", "closed", "changed", "merged"]
+    assert kinds == [(f"audit.agency_{what}", "system") for what in wanted]
+
+
+def test_what_cannot_be_done_to_an_agency_is_said(
+    dothi: Dothi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NotFound):
+        dothi("agency", "rename", "nobody", "--en", "x")
+    with pytest.raises(Invalid):
+        dothi("agency", "add", "no good", "--vi", "", "--en", "x")
+    assert "name_vi: " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        dothi("agency", "list", "--on", "yesterday")
+    assert "2026-11-21" in capsys.readouterr().err

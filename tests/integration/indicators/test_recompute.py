@@ -149,7 +149,7 @@ def analyst(home: Home, folder: Path, name: str, body: str) -> None:
     )
     (place / f"{name}.sql").write_text(
         "---\ntitle: {vi: Thử, en: Try}\nwords: {vi: Thử, en: Try}\nkey: [station]\n"
-        f"period: {{grain: day}}\n{body}"
+        f"period: {{grain: day}}\nbetter: none\n{body}"
     )
     packs = [p for p in load_all(shipped()) if p.name == "environment"]
     with home.db.transaction() as conn:

@@ -95,8 +95,27 @@ def test_a_name_that_is_taken_is_not_taken_over(town: World) -> None:
         page = confirmed(client, form)
         assert page.status_code == 409
         assert "other_gauges" in page.text
+        assert "/loads?dataset=other_gauges" not in page.text, "nothing of theirs is loaded there"
+        form = form_of(looked_at(client, "own_gauges.csv", LEVELS.encode()))
+        page = confirmed(client, form)
+        assert page.status_code == 409
+        assert 'href="/loads?dataset=own_gauges"' in page.text
     with town.house.db.transaction() as conn:
         assert registry.find(conn, "other_gauges").contract.owner == OTHERS
+
+
+def test_a_first_file_that_cannot_be_loaded_leaves_no_dataset(town: World) -> None:
+    far = "day,level\n01/01/2090,1\n02/01/2090,2\n03/01/2090,3\n"
+    with town.client("data") as client:
+        form = form_of(looked_at(client, "far level.csv", far.encode()))
+        assert "kind: series" in form["contract"]
+        page = confirmed(client, form)
+        assert page.status_code == 422, "every value lies in the future"
+        assert client.get("/api/v1/datasets/far_level").status_code == 404
+        # The next try may say something else altogether under the same name.
+        near = "id,name\nPA-1,a\nPA-2,b\n"
+        form = form_of(looked_at(client, "far level.csv", near.encode()))
+        assert confirmed(client, form).status_code == 303
 
 
 def test_only_who_may_share_shares_by_a_contract(town: World) -> None:

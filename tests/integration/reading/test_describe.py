@@ -177,3 +177,16 @@ def test_nothing_in_a_file_can_steer_the_terminal_or_the_contract(
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert parse_contract(printed).owner == "co-quan"
+
+
+@with_data
+def test_the_proposal_takes_what_is_known_already_and_tells_the_decimals(tmp_path: Path) -> None:
+    path = DATA / "hydro_nl_pastas" / "head_nb1.csv"  # 27.610000000000007 stands in it
+    known = {"owner": "so-nnmt", "named": "groundwater", "zone": "+01:00"}
+    with engine(2, "300MB") as root:
+        contract = describe(root, path, {}, tmp_path, "head_nb1", known)["contract"]
+    assert contract["parameters"]["head"]["decimals"] == 2
+    assert (contract["dataset"], contract["owner"]) == ("groundwater", "so-nnmt")
+    assert contract["time"]["zone"] == "+01:00"
+    time = parse_contract(yaml.safe_dump(contract)).time
+    assert time is not None and time.zone == "Etc/GMT-1"

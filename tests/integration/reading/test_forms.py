@@ -32,7 +32,8 @@ def root() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def rows_of(root: duckdb.DuckDBPyConnection, table: Table) -> list[tuple[Any, ...]]:
-    return root.execute(f"SELECT * FROM {table.relation}").fetchall()
+    listed = ", ".join(f'"{name}"' for name in table.columns)
+    return root.execute(f"SELECT {listed} FROM {table.relation}").fetchall()
 
 
 def as_gz(path: Path) -> None:

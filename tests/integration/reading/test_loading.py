@@ -56,7 +56,9 @@ REAL: dict[str, tuple[str, list[str], str | None, int, int]] = {
     "indicators_vn_gso_2018/csv/Number of administrative units as of 31 December by province.csv":
         ("series", ["cities_provincies", "item", "level"], "P1Y", 70, 3_920),
     "indicators_vn_gso_2018/csv/Land use by province (As of 31 December 2015).csv":
-        ("records", ["cities_provincies"], None, 71, 71),
+        # No codes and no date: until a person chooses, no row may replace another.
+        ("records", ["cities_provincies", "total_area", "agricultural_production_land", "specially_used_land"],
+         None, 71, 71),
 }  # fmt: skip
 
 
@@ -64,7 +66,7 @@ def loaded(
     db: Database, lake: Lake, store: FileStore, path: Path, **how: Any
 ) -> tuple[Contract, Dataset, Loaded]:
     """The file after it was looked at and loaded with the contract proposed."""
-    contract = parse_contract(contract_text(inspect(path, how)))
+    contract = parse_contract(contract_text(inspect(path, how), "en"))
     with db.transaction() as conn:
         dataset = registry.register(conn, contract)
     return contract, dataset, load_file(lake, store, dataset, path)

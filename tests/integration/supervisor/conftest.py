@@ -149,10 +149,10 @@ def up(home_path: Path) -> Iterator[Callable[..., Instance]]:
 
 @pytest.fixture
 def orphans() -> Callable[[Path, str], list[str]]:
-    """The processes an instance left, after the time everything has to end."""
+    """The processes an instance left, after the time a busy machine may need to end them."""
 
     def look(home: Path, mark: str) -> list[str]:
-        deadline = time.monotonic() + 3.5
+        deadline = time.monotonic() + 15.0
         while (left := family(home, mark)) and time.monotonic() < deadline:
             time.sleep(0.05)
         return [f"{p.pid} {' '.join(p.cmdline())}" for p in left]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
+import socket
 import time
 
 import psutil
@@ -42,6 +43,28 @@ def test_a_start_right_after_the_kill_waits_for_what_is_still_ending(up, home_pa
     instance.process.wait()
     again = up("migrate", "stubborn", "web", port=port)  # the dying still hold this port
     assert again.ready().get("count") == (200, "1")
+
+
+def test_a_dying_process_that_nobody_wrote_down_holds_the_port_for_a_moment(up, home_path):
+    instance = up(port=0).ready()
+    port = int(instance.address.split(":")[2][:-1])
+    instance.process.kill()
+    instance.process.wait()
+    with socket.socket() as unknown:
+        unknown.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        instance.until(lambda: _bound(unknown, port))
+        unknown.listen()
+        again = up(port=port)
+        time.sleep(1.0)
+    again.ready()
+
+
+def _bound(unknown: socket.socket, port: int) -> bool:
+    try:
+        unknown.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("name", ["web", "worker", "postgresql"])

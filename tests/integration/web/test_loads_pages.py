@@ -191,3 +191,29 @@ def test_a_file_is_given_back_under_its_own_kind(town: World) -> None:
         ).json()["load"]
         answer = client.get(f"/api/v1/loads/{load}/file")
     assert f'filename="load-{load}.csv"' in answer.headers["content-disposition"]
+
+
+def test_a_file_goes_into_a_dataset_from_the_screen(town: World) -> None:
+    where = "/loads/into/own_gauges"
+    with town.client("data") as client:
+        assert f'action="{where}"' in client.get("/loads?dataset=own_gauges").text
+        sent = gauge({"2023-05-06T07:00:00+07:00": "1.25"})
+        done = client.post(where, files=sent)
+        assert done.status_code == 303
+        page = client.get(done.headers["location"])
+        assert "The file was loaded" in page.text
+        assert f'action="{where}"' in page.text, "a corrected file is loaded from here"
+        assert '<a href="/data/own_gauges">' in page.text
+        again = client.post(where, files=gauge({"2023-05-06T07:00:00+07:00": "1.25"}))
+        assert (
+            again.headers["location"].partition("?")[0]
+            == done.headers["location"].partition("?")[0]
+        )
+        assert "loaded before" in client.get(again.headers["location"]).text
+        page = client.post(where, files={"file": ("x.csv", b"a,b\n1,2\n")})
+        assert page.status_code == 422
+        assert "station" in text_of(page.text) and f'action="{where}"' in page.text
+        assert client.post(where, files={"file": ("", b"")}).status_code == 422
+    with town.client("officer") as client:
+        assert where not in client.get("/loads?dataset=own_gauges").text
+        assert client.post(where, files=gauge({"2023-05-06": "1"})).status_code == 403

@@ -28,6 +28,7 @@ from tests.contract.world import (
     with_street_lighting,
     world,
 )
+from tests.integration.web.test_panels import until
 
 PAGE = "/services/street-lighting"
 TITLE = "Street lighting"
@@ -96,10 +97,11 @@ def seen(town: World, who: str, path: str = PAGE, **more: Any) -> httpx.Response
 
 def test_the_page_shows_the_figures_of_a_file_that_came_over_http(town: World) -> None:
     page = said(seen(town, "lights"))
-    assert re.search(r"Share of lamps lit .{0,60}80\.0 %", page), page
+    # The tile shows the one that asks for most attention: of lamps lit more is better.
+    assert re.search(r"Share of lamps lit .{0,60}60\.0 % Lowest", page), page
     assert re.search(r"Timber Wharf cabinet Lamps lit 20 · Lamps installed 50", page)
     assert re.search(r"T-02 Lamps lit 30 · Lamps installed 50", page)
-    assert "60.0 %" in page
+    assert "80.0 %" in page
     assert "Agency in charge Department of Construction" in page
     assert "Quy chế quản lý hệ thống chiếu sáng công cộng" in page
 
@@ -158,6 +160,8 @@ def test_only_its_own_work_stands_on_it(town: World) -> None:
             )  # fmt: skip
             open_item(conn, SYSTEM, opening)
     alone = {"hx-request": "true"}
+    # The panel is kept until the work rings.
+    until(lambda: "Dark street" in seen(town, "lights", f"{PAGE}/work", headers=alone).text)
     panel = seen(town, "lights", f"{PAGE}/work", headers=alone)
     for listed in (panel, seen(town, "lights", "/work?service=street-lighting", headers=alone)):
         assert "Dark street" in said(listed)
@@ -195,3 +199,38 @@ def test_packs_that_a_page_was_made_for_keep_it(town: World) -> None:
     )
     with town.client("admin") as client:
         assert f'<a href="{PAGE}">' in client.get("/admin/packs").text
+
+
+def test_the_page_is_laid_out_as_the_pack_says(town: World) -> None:
+    page = seen(town, "lights")
+    text = said(page)
+    order = ["A cabinet with fewer than 90 %", "Key figures", "Cabinets in order", "Monitored points",
+             "Open work items", "Data and quality", "About this service"]  # fmt: skip
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
+    league = text[text.index("Cabinets in order") :]
+    assert re.match(r"Cabinets in order .{0,80}1 Timber Wharf cabinet .{0,60}80\.0 %.{0,80}2 T-02 ",
+                    league)  # fmt: skip
+    assert re.search(rf'href="{PAGE}\?r=7d"[^>]*aria-(current|pressed)="(true|page)"', page.text)
+
+
+def test_a_list_of_the_layout_comes_alone_and_nothing_else_by_its_name(town: World) -> None:
+    alone = {"hx-request": "true"}
+    answer = seen(town, "lights", f"{PAGE}/section-2", headers=alone)
+    assert "Timber Wharf cabinet" in said(answer) and 'id="section-2"' in answer.text
+    assert seen(town, "lights", f"{PAGE}/section-2").headers["location"].endswith("#section-2")
+    for name in ("section-0", "section-99", "section-", "section-x", "section--1"):
+        assert seen(town, "lights", f"{PAGE}/{name}", headers=alone).status_code == 404, name
+
+
+def test_a_pack_with_a_page_of_its_own_has_its_layout_beside_it(town: World) -> None:
+    board = seen(town, "admin", "/board/environment")
+    assert "Surface water" in said(board) and "Noise" in said(board)
+    for who in ("anonymous", "lights"):
+        assert seen(town, who, "/board/environment").status_code == 200
+        assert 'href="/board/environment"' in seen(town, who, "/ioc").text
+    assert seen(town, "lights", "/board/street-lighting").status_code == 404
+    assert seen(town, "admin", "/board/no-such-pack").status_code == 404
+    alone = {"hx-request": "true"}
+    tiles = seen(town, "admin", "/board/environment/tiles", headers=alone)
+    assert 'hx-get="/board/environment/tiles' in tiles.text

@@ -42,7 +42,7 @@ def test_a_panel_is_answered_by_its_tag_until_it_rings(town: World) -> None:
 
 def test_what_is_kept_for_one_is_not_shown_to_another(town: World) -> None:
     with town.client("admin") as admin, town.client() as stranger:
-        for path in ("/ioc/work", "/ioc/agencies", "/wall/work"):
+        for path in ("/ioc/work", "/ioc/agencies", "/wall/work", "/services/environment/work"):
             for _ in range(2):
                 assert panel(admin, path).status_code == 200
                 assert panel(stranger, path).status_code == 404

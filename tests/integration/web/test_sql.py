@@ -279,6 +279,21 @@ def test_an_answer_has_its_forms_and_says_its_limits(walls: Walls) -> None:
     assert empty["rows"] == [{"n": 0}]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT repeat('<', 100000) AS y FROM range(1000)",
+        "SELECT [repeat('<', 100000)] AS y, {'a': repeat('<', 1000)} AS z FROM range(1000)",
+        f"SELECT {', '.join(f'repeat(chr(60), 999) AS c{n}' for n in range(300))} FROM range(1000)",
+    ],
+)
+def test_a_page_holds_only_what_a_person_can_look_at(walls: Walls, text: str) -> None:
+    with walls.town.client("officer") as client:
+        page = client.post("/sql", data={"sql": text, "limit": "1000"})
+    assert page.status_code == 200, page.text[:500]
+    assert "…" in page.text and len(page.content) < 30_000_000
+
+
 def test_more_rows_than_a_statement_may_look_at_are_refused(
     walls: Walls, monkeypatch: pytest.MonkeyPatch
 ) -> None:

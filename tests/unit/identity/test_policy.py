@@ -136,8 +136,9 @@ def test_sharing_by_name_reaches_the_agency_and_those_above_it_not_those_below()
 def test_sharing_gives_reading_and_nothing_else() -> None:
     shared = dataset(BUILD, Sharing(public=True, agencies=frozenset({ENV}), ground=GROUND))
     given = {a for a in ACTIONS if decide(person(Role.DATA), a, shared).allowed}
-    # Loads of shared data are visible to staff of the agencies it is shared with.
-    assert given == {"dataset.read", "load.read", "agency.read", "unit.read"}
+    # Loads of shared data are visible to staff of the agencies it is shared with. A return is never
+    # shared by decision: its sharing names the one agency it is handed in to.
+    assert given == {"dataset.read", "load.read", "form.read", "agency.read", "unit.read"}
 
 
 def test_a_list_of_many_agencies_things_shows_the_own_rows() -> None:

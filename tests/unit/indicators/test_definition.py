@@ -18,6 +18,7 @@ words: {vi: Thử, en: Try}
 inputs: {air_quality: [pm25, o3]}
 key: [station]
 period: {grain: day}
+better: lower
 outputs:
   figure: {title: {vi: Số, en: Figure}, unit: µg/m³, decimals: 1}
 ---
@@ -124,8 +125,8 @@ def test_every_fault_is_named_with_its_line_and_column(environment: Pack) -> Non
     found = [(fault.where, fault.key) for fault in faults(environment, text)]
     assert found == [
         ("try.sql:4:30", "lake.unknown_parameter"),
-        ("try.sql:12:8", "indicators.sql_function"),
-        ("try.sql:14:6", "indicators.sql_table"),
+        ("try.sql:13:8", "indicators.sql_function"),
+        ("try.sql:15:6", "indicators.sql_table"),
     ]
 
 
@@ -178,3 +179,30 @@ def test_what_an_analyst_would_write_passes(environment: Pack) -> None:
 def test_the_shipped_packs_have_no_fault() -> None:
     found = definition.load(load_all(shipped()))
     assert {"vn_aqi_hourly", "vn_aqi_daily", "pm25_24h_mean"} <= {one.name for one in found}
+
+
+def test_a_file_says_which_way_is_better(environment: Pack) -> None:
+    (told,) = read(environment, FRONT + GOOD)
+    assert told.outputs[0].better == "lower"
+    (fault,) = faults(environment, FRONT.replace("better: lower\n", "") + GOOD)
+    assert fault.key == "indicators.no_direction"
+    (fault,) = faults(environment, FRONT.replace("better: lower", "better: up") + GOOD)
+    assert fault.where == "try.sql:7:9" and "higher, lower, none" in fault.text("en")
+
+
+def test_an_output_says_its_own_and_names_are_never_better(environment: Pack) -> None:
+    front = FRONT.replace("decimals: 1}", "decimals: 1, better: higher}\n  kind: {title: {vi: Loại, en: Kind}, "
+                          "unit: '1', decimals: 0, labels: {0: {vi: A, en: A}}}")  # fmt: skip
+    (told,) = read(environment, front + GOOD.replace("AS figure\n", "AS figure, 0 AS kind\n"))
+    assert [one.better for one in told.outputs] == ["higher", "none"]
+
+
+def test_a_file_stored_before_it_had_to_say_so_is_read_as_saying_neither() -> None:
+    old = definition.parse(FRONT.replace("better: lower\n", "") + GOOD, "p", "o", "try.sql")
+    assert old.outputs[0].better == "none"
+
+
+def test_every_shipped_figure_has_its_direction() -> None:
+    said = {one.name: one.outputs[0].better for one in definition.load(load_all(shipped()))}
+    assert said["vn_wqi_daily"] == "higher" and said["vn_aqi_hourly"] == "lower"
+    assert "none" not in said.values()

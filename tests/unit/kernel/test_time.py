@@ -14,6 +14,7 @@ from dothi.kernel.time import (
     day_bounds,
     floor_hour,
     local_date,
+    named_zone,
     parse_instant,
     rfc3339,
     utc_now,
@@ -127,3 +128,17 @@ def test_zones_have_names_or_offsets() -> None:
 
 def test_now_is_in_utc() -> None:
     assert utc_now().tzinfo is UTC
+
+
+@pytest.mark.parametrize("hours", range(-12, 15))
+def test_a_zone_by_its_offset_has_the_name_of_the_same_zone(hours: int) -> None:
+    at = datetime(2026, 1, 5, 8)
+    offset = f"{hours:+03d}:00"
+    assert at.replace(tzinfo=zone(offset)) == at.replace(tzinfo=zone(named_zone(offset)))
+
+
+def test_a_zone_without_a_name_that_databases_know_is_refused() -> None:
+    assert [named_zone(name) for name in ("Asia/Ho_Chi_Minh", "Z")] == ["Asia/Ho_Chi_Minh", "UTC"]
+    for name in ("+05:30", "+15:00", "-13:00", "nowhere"):
+        with pytest.raises(Invalid):
+            named_zone(name)

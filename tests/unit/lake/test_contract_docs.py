@@ -36,8 +36,7 @@ def read(contract: Contract, text: str, folder: Path) -> duckdb.DuckDBPyConnecti
 def test_the_statistics_table(tmp_path: Path) -> None:
     found = read(parse_contract(PAIRS[0][0]), PAIRS[0][1], tmp_path)
     rows = found.execute(
-        "SELECT trim(k0), k1, year(t + INTERVAL 7 HOUR), v0, q0 "
-        "FROM rows JOIN names USING (name_no) ORDER BY row_no, t"
+        "SELECT trim(k0), k1, year(t + INTERVAL 7 HOUR), v0, q0 FROM rows ORDER BY row_no, t"
     ).fetchall()
     assert rows == [
         ("WHOLE COUNTRY", "country", 2015, 91709.8, 0),
@@ -54,8 +53,7 @@ def test_the_statistics_table(tmp_path: Path) -> None:
 def test_months_across_and_a_decimal_comma(tmp_path: Path) -> None:
     found = read(parse_contract(PAIRS[1][0]), PAIRS[1][1], tmp_path)
     rows = found.execute(
-        "SELECT k0, strftime(t + INTERVAL 7 HOUR, '%Y-%m-%d'), v0, q0 "
-        "FROM rows JOIN names USING (name_no) ORDER BY row_no, t"
+        "SELECT k0, strftime(t + INTERVAL 7 HOUR, '%Y-%m-%d'), v0, q0 FROM rows ORDER BY row_no, t"
     ).fetchall()
     assert rows == [
         ("Huế", "2024-01-01", 125.0, 0),
@@ -79,8 +77,27 @@ def test_records(tmp_path: Path) -> None:
     assert broken == [["PA-2"], ["PA-2"]]
 
 
+def test_the_form_and_the_own_form_of_its_dataset(tmp_path: Path) -> None:
+    contract = parse_contract(PAIRS[3][0])
+    form = contract.form
+    assert form is not None
+    assert (form.grain, form.since.code, form.due, form.approval) == (
+        "month",
+        "2026-09",
+        5,
+        "owner",
+    )
+    assert [(a.name, a.optional, a.evidence, a.jump) for a in form.asked] == [
+        ("collected", False, False, 30),
+        ("sorted", True, True, 50),
+    ]
+    assert form.names("ubnd-a") and form.names("so-xd") and not form.names("so-yt")
+    found = read(contract, PAIRS[3][1], tmp_path)
+    assert found.execute("SELECT v0, v1 FROM rows").fetchall() == [(118.5, 31.0)]
+
+
 def test_every_block_is_tried() -> None:
-    assert [kind for kind, _ in BLOCKS] == ["yaml", "csv"] * 3
+    assert [kind for kind, _ in BLOCKS] == ["yaml", "csv"] * 4
 
 
 @pytest.mark.parametrize("name", ["constants", "extract", "skip", "apart", "wide", "file"])

@@ -24,7 +24,7 @@ def written(folder: Path) -> Path:
 
 
 def test_the_service_of_the_page_is_sound_and_its_case_holds(tmp_path: Path) -> None:
-    assert len(FILES) == 5
+    assert len(FILES) == 6
     checked = check([written(tmp_path)])
     assert untested(checked) == []
     for case in checked.cases:

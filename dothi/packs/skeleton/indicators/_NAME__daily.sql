@@ -11,6 +11,8 @@ inputs:
 key: [station]
 period: {grain: day, zone: Asia/Ho_Chi_Minh}
 freshness: P2D
+# Which way the figure should move: higher, lower, or none where neither is good in itself.
+better: none
 outputs:
   highest:
     title: {vi: Mực nước cao nhất, en: Highest level}

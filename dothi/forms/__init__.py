@@ -1,0 +1,1 @@
+"""Figures that officers type: returns by party and period, approved before they enter the store."""

@@ -1,0 +1,509 @@
+"""What is done with returns: typing, submitting, approving, returning, correcting.
+
+Each act is decided by the policy, checked against the version that the person saw, and written with
+its line of history and its entry for the audit trail. Figures enter the store only here, when they
+are approved, in the same transaction as the approval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from dothi.forms import evidence as files_of
+from dothi.forms import figures, plan, rules, sheet, store, typed
+from dothi.forms.model import (
+    EDITABLE,
+    MOST_NOTE,
+    Act,
+    Cells,
+    Evidence,
+    Phase,
+    Place,
+    Return,
+    State,
+    changes,
+    jump,
+    values,
+)
+from dothi.identity import audit
+from dothi.identity.model import Actor
+from dothi.identity.policy import require
+from dothi.kernel.errors import Conflict, Fault, Forbidden, Invalid, NotFound
+from dothi.kernel.text import nfc
+from dothi.kernel.time import local_date, utc_now
+from dothi.kernel.zone import VN
+from dothi.lake.loading import FileStore
+from dothi.lake.model import Batch, Outcome, Source
+from dothi.lake.rows import batch_of
+from dothi.lake.service import Lake
+from dothi.store.database import Connection, Database
+
+DOOR = "form"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that was sent as evidence: where it lies, its name, the column it is about ("": all)."""
+
+    path: Path
+    name: str
+    column: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All that a return's page shows. `elsewhere`: figures that other datasets hold, not typed;
+    `hidden`: columns whose source the person may not read; `earlier`: the period before;
+    `differs`: columns of which the store holds another figure than was approved here."""
+
+    place: Place
+    found: Return
+    may_enter: bool
+    may_approve: bool
+    typed_it: bool
+    elsewhere: dict[str, Any]
+    hidden: dict[str, str]
+    earlier: dict[str, Any]
+    differs: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    history: tuple[Act, ...]
+
+    @property
+    def cells(self) -> Cells:
+        """What is typed, with what comes from elsewhere while it can still be typed."""
+        if self.found.state not in EDITABLE:
+            return self.found.cells
+        return merged(self.place, self.found.cells, self.elsewhere)
+
+    @property
+    def jumps(self) -> dict[str, float]:
+        """Figures that moved so far since the period before that this has to be explained."""
+        return _jumps(self.place, self.cells, self.earlier)
+
+
+class Forms:
+    """Returns of one process."""
+
+    def __init__(self, db: Database, lake: Lake, files: FileStore) -> None:
+        self.db = db
+        self._lake = lake
+        self._files = files
+
+    # -- looking ----------------------------------------------------------------------------------
+
+    def place(self, actor: Actor, name: str, period: str, party: str) -> Place:
+        """One cell of the plan. Raises NotFound, also for who may not see it."""
+        with self.db.transaction() as conn:
+            place = plan.place_of(conn, name, period, party, _today())
+        require(actor, "form.read", place.read_resource)
+        return place
+
+    def look(self, actor: Actor, name: str, period: str, party: str) -> Sheet:
+        """A return with all that its page shows. Raises NotFound."""
+        place = self.place(actor, name, period, party)
+        with self.db.transaction() as conn:
+            found = _find(conn, place)
+            attached = store.evidence(conn, found.id)
+            history = store.history(conn, found.id)
+        elsewhere, hidden = figures.from_elsewhere(self._lake, place, actor)
+        return Sheet(
+            place=place,
+            found=found,
+            may_enter=plan.may_enter(actor, place),
+            may_approve=plan.may_approve(actor, place),
+            typed_it=actor.ref in found.authors,
+            elsewhere=elsewhere,
+            hidden=hidden,
+            earlier=self._earlier(place),
+            differs=self._differs(place, found),
+            evidence=tuple(attached),
+            history=tuple(history),
+        )
+
+    def workbook(self, actor: Actor, name: str, period: str, party: str, lang: str) -> bytes:
+        """The return's workbook to fill in."""
+        found = self.look(actor, name, period, party)
+        require(actor, "form.enter", found.place.read_resource)
+        return sheet.written(found.place, found.cells, lang)
+
+    def evidence(
+        self, actor: Actor, name: str, period: str, party: str, sha256: str
+    ) -> tuple[Path, Evidence]:
+        """A file of a return. Raises NotFound."""
+        place = self.place(actor, name, period, party)
+        try:
+            content = bytes.fromhex(sha256)
+        except ValueError:
+            raise NotFound("identity.not_found") from None
+        with self.db.transaction() as conn:
+            found = store.find_evidence(conn, _find(conn, place).id, content)
+        if found is None or not (path := self._files.path(content)).exists():
+            raise NotFound("identity.not_found")
+        return path, found
+
+    # -- typing -----------------------------------------------------------------------------------
+
+    def save(
+        self,
+        actor: Actor,
+        place: Place,
+        given: Mapping[str, Any],
+        *,
+        version: int,
+        note: str = "",
+        lang: str = "vi",
+        uploads: Sequence[Upload] = (),
+        drop: Sequence[tuple[bytes, str]] = (),
+        workbook: Upload | None = None,
+        submit: bool = False,
+    ) -> Return:
+        """Keep what was typed, whatever it is; with `submit` also hand it in.
+
+        What was typed is kept even where handing in is refused. Raises Conflict when somebody else
+        changed the return since `version`, Invalid with all faults by column.
+        """
+        require(actor, "form.read", place.read_resource)
+        require(actor, "form.enter", place.read_resource)
+        note = _words(note)
+        attached = [self._received(upload, place) for upload in uploads]
+        filled = sheet.read(place, workbook.path, workbook.name, lang) if workbook else {}
+        elsewhere, _ = figures.from_elsewhere(self._lake, place, actor)
+        typed_cells = typed.cells(place.form, given, lang) | filled
+        now = utc_now()
+        with self.db.transaction() as conn:
+            store.begin(
+                conn, place.dataset.id, place.period.code, place.party.code,
+                place.party.agency_id, actor.ref, now,
+            )  # fmt: skip
+            before = self._locked(conn, place, version)
+            if before.state not in EDITABLE:
+                raise Conflict(f"forms.not_open_{before.state.value}")
+            cells = merged(place, typed_cells, elsewhere)
+            moved = changes(before.cells, cells)
+            touched = self._keep(conn, actor, before, attached, drop, now)
+            after = replace(
+                before, cells=cells, note=note, changed_at=now, changed_by=actor.ref,
+                agency_id=place.party.agency_id,
+            )  # fmt: skip
+            if moved or touched or note != before.note or before.version == 0:
+                after = replace(after, authors=_with(after.authors, actor.ref))
+                store.write(conn, after)
+                after = replace(after, version=before.version + 1)
+                store.act(
+                    conn, before.id, before.revision, now, actor.ref, actor.name, "saved",
+                    changes=moved,
+                )  # fmt: skip
+        return self._submit(actor, place, after, lang) if submit else after
+
+    def _submit(self, actor: Actor, place: Place, found: Return, lang: str) -> Return:
+        earlier = self._earlier(place)
+        with self.db.transaction() as conn:
+            attached = {one.column for one in store.evidence(conn, found.id)}
+        faults = typed.faults(place.form, found.cells)
+        faults += [
+            Fault(asked.name, "forms.evidence_needed")
+            for asked in place.form.asked
+            if asked.evidence and "v" in found.cells.get(asked.name, {})
+            and asked.name not in attached
+        ]  # fmt: skip
+        if not faults:
+            row = place.row(found.cells)
+            faults += [
+                Fault("", "forms.check_broken", {"title": check.title[lang]})
+                for check in rules.broken(place, row)
+            ]
+        if not found.note and (moved := _jumps(place, found.cells, earlier)):
+            titles = {a.name: a.title for a in place.form.asked}
+            names = ", ".join(titles[name][lang] for name in moved)
+            faults.append(Fault("note", "forms.jump_unexplained", {"names": names}))
+        if faults:
+            raise Invalid("forms.not_ready", faults=faults)
+        now = utc_now()
+        handed = replace(
+            found, state=State.SUBMITTED, submitted_at=now, changed_at=now, changed_by=actor.ref,
+            authors=_with(found.authors, actor.ref), reason=found.reason if found.revision > 1 else "",
+        )  # fmt: skip
+        if place.form.approval == "none":
+            return self._into_store(actor, place, found, handed)
+        with self.db.transaction() as conn:
+            self._locked(conn, place, found.version)
+            store.write(conn, handed)
+            store.act(
+                conn, found.id, found.revision, now, actor.ref, actor.name, "submitted", found.note
+            )
+            audit.record(conn, "form.submitted", actor, f"form:{place.subject}", **_told(found))
+        return replace(handed, version=found.version + 1)
+
+    def recall(self, actor: Actor, place: Place, version: int) -> None:
+        """Take a submitted return back to go on typing."""
+        require(actor, "form.read", place.read_resource)
+        require(actor, "form.enter", place.read_resource)
+        self._move(actor, place, version, State.SUBMITTED, State.DRAFT, "recalled", "")
+
+    # -- approving --------------------------------------------------------------------------------
+
+    def approve(self, actor: Actor, place: Place, version: int, lang: str = "vi") -> Return:
+        """Approve what somebody else typed: the figures stand in the store from then on, locked.
+
+        Raises Forbidden for who typed any of it, Conflict where the return moved since `version` or
+        a figure that comes from elsewhere is another one now.
+        """
+        self._may_approve(actor, place)
+        with self.db.transaction() as conn:
+            found = self._locked(conn, place, version)
+        if found.state is not State.SUBMITTED:
+            raise Conflict("forms.not_submitted")
+        if actor.ref in found.authors:
+            raise Forbidden("forms.own_figures")
+        elsewhere, _ = figures.from_elsewhere(self._lake, place, None)
+        fresh = merged(place, {}, elsewhere)
+        for asked in place.form.asked:
+            cell = found.cells.get(asked.name, {})
+            if "from" in cell and fresh.get(asked.name, {}).get("v") != cell["v"]:
+                raise Conflict("forms.source_moved", title=asked.title[lang], dataset=cell["from"])
+        return self._into_store(actor, place, found, found)
+
+    def send_back(self, actor: Actor, place: Place, version: int, reason: str) -> None:
+        """Return what was submitted, with a reason."""
+        self._may_approve(actor, place)
+        reason = _reason(reason)
+        self._move(actor, place, version, State.SUBMITTED, State.RETURNED, "returned", reason)
+
+    def _into_store(self, actor: Actor, place: Place, before: Return, handed: Return) -> Return:
+        batch = self._batch(actor, place, handed)
+        now = utc_now()
+        after = replace(
+            handed, state=State.APPROVED, changed_at=now, changed_by=actor.ref,
+            version=before.version,
+        )  # fmt: skip
+
+        def together(conn: Connection, outcome: Outcome) -> None:
+            self._locked(conn, place, before.version)
+            proofs = [
+                {"sha256": e.sha256.hex(), "name": e.name, "column": e.column}
+                for e in store.evidence(conn, before.id)
+            ]
+            store.approve(conn, after, outcome.load_id, proofs, actor.ref, now)
+            store.write(conn, after)
+            store.act(
+                conn, before.id, before.revision, now, actor.ref, actor.name, "approved",
+                changes={"load": [None, outcome.load_id]},
+            )  # fmt: skip
+            audit.record(
+                conn, "form.approved", actor, f"form:{place.subject}", load=outcome.load_id,
+                **_told(before),
+            )  # fmt: skip
+
+        self._lake.commit_with(batch, together)
+        return replace(after, version=before.version + 1)
+
+    def _batch(self, actor: Actor, place: Place, handed: Return) -> Batch:
+        source = Source(
+            DOOR, actor=actor.ref, agency_id=place.party.agency_id, file_name=place.subject
+        )
+        batch = batch_of(self._lake, place.dataset, [place.row(handed.cells)], source)
+        if batch.rejects:
+            faults = [Fault(r.column, r.reason, r.params) for r in batch.rejects]
+            raise Invalid("forms.not_ready", faults=faults)
+        batch.report = {
+            "rows": 1,
+            "form": {
+                "period": place.period.code, "party": place.party.code,
+                "revision": handed.revision, "authors": list(handed.authors),
+                "approved_by": actor.ref,
+            },
+        }  # fmt: skip
+        return batch
+
+    # -- correcting -------------------------------------------------------------------------------
+
+    def correct(self, actor: Actor, place: Place, version: int, reason: str) -> None:
+        """Begin to correct what is approved and locked: a new revision, which counts when it is
+        approved in its turn; until then the figures stay as they are."""
+        require(actor, "form.read", place.read_resource)
+        require(actor, "form.enter", place.read_resource)
+        reason = _reason(reason)
+        now = utc_now()
+        with self.db.transaction() as conn:
+            found = self._locked(conn, place, version)
+            if found.state is not State.APPROVED:
+                raise Conflict("forms.not_approved")
+            store.write(
+                conn,
+                replace(
+                    found, revision=_last(found) + 1, state=State.DRAFT, reason=reason, note="",
+                    authors=(actor.ref,), changed_at=now, changed_by=actor.ref, submitted_at=None,
+                ),
+            )  # fmt: skip
+            store.act(
+                conn, found.id, _last(found) + 1, now, actor.ref, actor.name, "corrected", reason
+            )
+            audit.record(
+                conn, "form.corrected", actor, f"form:{place.subject}", revision=_last(found) + 1,
+                reason=reason,
+            )  # fmt: skip
+
+    def abandon(self, actor: Actor, place: Place, version: int) -> None:
+        """Give up a correction: what was approved stays."""
+        require(actor, "form.read", place.read_resource)
+        require(actor, "form.enter", place.read_resource)
+        now = utc_now()
+        with self.db.transaction() as conn:
+            found = self._locked(conn, place, version)
+            if found.phase is not Phase.CORRECTING:
+                raise Conflict("forms.not_correcting")
+            last = found.approvals[0]
+            store.write(
+                conn,
+                replace(
+                    found, revision=last.revision, state=State.APPROVED, cells=last.cells,
+                    reason="", note="", authors=(), changed_at=now, changed_by=actor.ref,
+                ),
+            )  # fmt: skip
+            store.act(
+                conn, found.id, found.revision, now, actor.ref, actor.name, "abandoned",
+                changes=changes(found.cells, last.cells),
+            )  # fmt: skip
+
+    # -- parts ------------------------------------------------------------------------------------
+
+    def _may_approve(self, actor: Actor, place: Place) -> None:
+        require(actor, "form.read", place.read_resource)
+        require(actor, "form.approve", place.approve_resource)
+
+    def _move(
+        self, actor: Actor, place: Place, version: int, was: State, becomes: State, what: str,
+        reason: str,
+    ) -> None:  # fmt: skip
+        now = utc_now()
+        with self.db.transaction() as conn:
+            found = self._locked(conn, place, version)
+            if found.state is not was:
+                raise Conflict("forms.not_submitted")
+            store.write(
+                conn,
+                replace(
+                    found, state=becomes, reason=reason or found.reason, changed_at=now,
+                    changed_by=actor.ref,
+                ),
+            )  # fmt: skip
+            store.act(conn, found.id, found.revision, now, actor.ref, actor.name, what, reason)
+            if becomes is State.RETURNED:
+                audit.record(
+                    conn, "form.returned", actor, f"form:{place.subject}", reason=reason,
+                    **_told(found),
+                )  # fmt: skip
+
+    def _locked(self, conn: Connection, place: Place, version: int) -> Return:
+        """The return, ours until the transaction ends. Raises Conflict when it is not the one that
+        the person saw."""
+        found = store.find(
+            conn, place.dataset.id, place.period.code, place.party.code, lock=True
+        )  # fmt: skip
+        if found is None or found.version != version:
+            raise Conflict("forms.stale")
+        return found
+
+    def _received(self, upload: Upload, place: Place) -> Evidence:
+        if upload.column and upload.column not in {a.name for a in place.form.asked}:
+            raise Invalid("forms.evidence_refused", name=upload.name)
+        media = files_of.media_of(upload.path, upload.name)
+        content = files_of.digest(upload.path)
+        self._files.keep(upload.path, content)
+        return Evidence(
+            content, upload.column, files_of.safe_name(nfc(upload.name), media), media,
+            upload.path.stat().st_size, utc_now(), "",
+        )  # fmt: skip
+
+    def _keep(
+        self, conn: Connection, actor: Actor, found: Return, attached: Sequence[Evidence],
+        drop: Sequence[tuple[bytes, str]], now: datetime,
+    ) -> bool:  # fmt: skip
+        """Attach and take away evidence; whether anything changed."""
+        there = len(store.evidence(conn, found.id))
+        if there + len(attached) - len(drop) > files_of.MOST_FILES:
+            raise Invalid("forms.too_many_files", most=files_of.MOST_FILES)
+        for one in attached:
+            store.attach(conn, found.id, replace(one, added_at=now, added_by=actor.ref))
+            store.act(
+                conn, found.id, found.revision, now, actor.ref, actor.name, "attached", one.name
+            )
+        gone = [store.detach(conn, found.id, content, column, now) for content, column in drop]
+        if any(gone):
+            store.act(conn, found.id, found.revision, now, actor.ref, actor.name, "detached")
+        return bool(attached) or any(gone)
+
+    def _earlier(self, place: Place) -> dict[str, Any]:
+        before = place.period.previous()
+        if before.start < place.form.since.start:
+            return {}
+        return figures.row_of(self._lake, replace(place, period=before), place.dataset)
+
+    def _differs(self, place: Place, found: Return) -> tuple[str, ...]:
+        standing = found.standing
+        if found.phase is not Phase.APPROVED or standing is None:
+            return ()
+        there = figures.row_of(self._lake, place, place.dataset)
+        held = values(standing.cells)
+        return tuple(a.name for a in place.form.asked if there.get(a.name) != held.get(a.name))
+
+
+def merged(place: Place, cells: Cells, elsewhere: Mapping[str, Any]) -> Cells:
+    """What was typed, with the figures that other datasets hold in the place of typed ones."""
+    out: Cells = {}
+    for asked in place.form.asked:
+        one = cells.get(asked.name)
+        if asked.source is not None and asked.name in elsewhere:
+            found = typed.cell(asked, elsewhere[asked.name], "en")
+            if found is not None and "v" in found:
+                one = found | {"from": asked.source[0]}
+        if one is not None:
+            out[asked.name] = one
+    return out
+
+
+def _find(conn: Connection, place: Place) -> Return:
+    found = store.find(conn, place.dataset.id, place.period.code, place.party.code)
+    return found or Return(place.party.code, place.period.code, place.party.agency_id)
+
+
+def _jumps(place: Place, cells: Cells, earlier: Mapping[str, Any]) -> dict[str, float]:
+    found = {
+        asked.name: jump(asked, cells.get(asked.name, {}).get("v"), earlier.get(asked.name))
+        for asked in place.form.asked
+    }
+    return {name: moved for name, moved in found.items() if moved is not None}
+
+
+def _last(found: Return) -> int:
+    return max((a.revision for a in found.approvals), default=found.revision)
+
+
+def _told(found: Return) -> dict[str, Any]:
+    return {"revision": found.revision, "authors": list(found.authors)}
+
+
+def _with(authors: tuple[str, ...], ref: str) -> tuple[str, ...]:
+    return authors if ref in authors else (*authors, ref)
+
+
+def _words(text: str) -> str:
+    text = nfc(text.strip())
+    if len(text) > MOST_NOTE or any(c in text for c in "\0\ud800"):
+        raise Invalid("forms.note_too_long", most=MOST_NOTE)
+    return text
+
+
+def _reason(text: str) -> str:
+    text = _words(text)
+    if not text:
+        raise Invalid("forms.not_ready", faults=[Fault("reason", "forms.reason_needed")])
+    return text
+
+
+def _today() -> date:
+    return local_date(utc_now(), VN)

@@ -1,0 +1,250 @@
+"""What is measured in a unit: its stations, and series by units of a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
+
+from dothi.identity import units_read
+from dothi.identity.model import Actor
+from dothi.identity.policy import decide, require
+from dothi.identity.predicate import admits
+from dothi.identity.units import BASES, Unit
+from dothi.identity.units_read import Outline
+from dothi.indicators.model import Output
+from dothi.indicators.service import Indicator
+from dothi.ioc.catalogue import DATA, UNITS, sections
+from dothi.ioc.desk import Desk
+from dothi.ioc.units_view import (
+    FigureRow,
+    IndicatorPart,
+    PeriodRow,
+    Place,
+    SeriesPart,
+    SeriesRow,
+    SeriesView,
+)
+from dothi.ioc.view import Choice
+from dothi.kernel.crosswalk import Aggregation
+from dothi.kernel.errors import Invalid, NotFound
+from dothi.kernel.i18n import NOTHING, datetime_, number, t
+from dothi.lake import registry
+from dothi.lake.model import Quality
+from dothi.lake.out.by_unit import Line, by_unit, exactly
+from dothi.lake.out.by_unit import Wanted as WantedSeries
+from dothi.lake.registry import Dataset, Stream, Thing
+from dothi.store.database import Connection
+from dothi.web.view import Level, Status
+
+MOST_THINGS = 200
+SHOWN_PERIODS = 12
+"""How many of the newest periods of a series by units are offered."""
+_NO_UNIT = ("1", "count")
+_LEVELS: dict[str, Level] = {"exact": "ok", "estimated": "notice", "not_separable": "warning"}
+
+
+def places(
+    conn: Connection, desk: Desk, actor: Actor, lang: str, outline: Outline | None
+) -> tuple[Place, ...]:
+    """Stations inside the outline with the newest values of the indicators about them."""
+    if outline is None:
+        return ()
+    definitions = desk.definitions()
+    found: dict[int, tuple[Thing, list[IndicatorPart]]] = {}
+    for dataset in registry.datasets(conn):
+        decision = decide(actor, "dataset.read", dataset.resource)
+        if dataset.contract.kind != "series" or not decision.allowed:
+            continue
+        things = {
+            key: thing
+            for key, thing in registry.things(conn, dataset).items()
+            if thing.lon is not None and thing.lat is not None
+            and outline.holds(thing.lon, thing.lat)
+            and admits(decision.rows, {"agency_id": thing.agency_id})
+        }  # fmt: skip
+        if len(found) > MOST_THINGS:
+            break
+        for thing in things.values():
+            found.setdefault(thing.id, (thing, []))
+        if things and dataset.name in definitions:
+            streams = [
+                s for s in registry.streams(conn, dataset).values()
+                if s.thing_id in things and s.parameter not in decision.hidden
+            ]  # fmt: skip
+            for thing_id, part in _newest(conn, definitions[dataset.name], streams, lang):
+                found[thing_id][1].append(part)
+    places = [
+        Place(thing.title(lang), thing.lon or 0, thing.lat or 0, tuple(parts))
+        for thing, parts in found.values()
+    ]
+    return tuple(sorted(places, key=lambda place: place.name))
+
+
+def _newest(
+    conn: Connection, indicator: Indicator, streams: Sequence[Stream], lang: str
+) -> Iterator[tuple[int, IndicatorPart]]:
+    """The newest figures of an indicator at each station, in the order of its outputs."""
+    newest = {
+        number_: (at, value)
+        for number_, at, value in conn.execute(
+            "SELECT stream_id, t, v FROM series_newest WHERE stream_id = ANY (%s) AND q = %s",
+            ([s.id for s in streams], int(Quality.VALID)),
+        )
+    }
+    definition = indicator.definition
+    by_place = {(s.thing_id, s.parameter): s.id for s in streams}
+    for thing_id in dict.fromkeys(s.thing_id for s in streams):
+        told = [
+            (output, *newest[stream])
+            for output in definition.outputs
+            if (stream := by_place.get((thing_id, output.name))) in newest
+        ]
+        last = max((at for _, at, _ in told), default=None)
+        rows = [
+            _figure(output, value, definition.title[lang], lang)
+            for output, at, value in told
+            if at == last and value is not None
+        ]
+        if last is not None and rows:
+            url = f"{DATA}/{definition.name}"
+            yield thing_id, IndicatorPart(definition.title[lang], url, last, tuple(rows))
+
+
+def _figure(output: Output, value: float, title: str, lang: str) -> FigureRow:
+    label = output.labels.get(int(value)) if output.labels else None
+    return FigureRow(
+        "" if output.title[lang] == title else output.title[lang],
+        label[lang] if label else number(value, lang, output.decimals),
+        "" if label or output.unit in _NO_UNIT else output.unit,
+    )
+
+
+def series_of(desk: Desk, actor: Actor, lang: str, unit: Unit, day: date) -> Iterator[SeriesPart]:
+    """The figures of series that are kept by units, carried over to the units of this day."""
+    with desk.db.transaction() as conn:
+        found = [
+            d for d in registry.datasets(conn)
+            if d.contract.units and decide(actor, "dataset.read", d.resource).allowed
+        ]  # fmt: skip
+    for dataset in found:
+        wanted = WantedSeries(day, start=_since(desk, dataset))
+        try:
+            told = by_unit(desk.lake, actor, dataset, wanted)
+        except Invalid:  # its codes are not for them, or there is too much of it
+            continue
+        mine = [x for x in told.lines if x.kind == "unit" and x.units == (unit.code,)]
+        for parameter in dataset.contract.parameters:
+            rows = [x for x in mine if x.parameter == parameter.name]
+            for rest in sorted({x.rest for x in rows}):
+                shown = sorted((x for x in rows if x.rest == rest), key=lambda x: x.time)
+                title = dataset.contract.title[lang]
+                if parameter.title[lang] != title:
+                    title += f" · {parameter.title[lang]}"
+                yield SeriesPart(
+                    " · ".join([title, *rest]), f"{DATA}/{dataset.name}",
+                    "" if parameter.unit in _NO_UNIT else parameter.unit,
+                    tuple(_period(x, parameter.decimals, lang) for x in shown[: -SHOWN_PERIODS - 1 : -1]),
+                )  # fmt: skip
+
+
+def _since(desk: Desk, dataset: Dataset) -> datetime | None:
+    """Where the newest periods of a series begin."""
+    with desk.db.transaction() as conn:
+        row = conn.execute(
+            "SELECT max(n.t) FROM series_newest n JOIN stream s ON s.id = n.stream_id "
+            "WHERE s.dataset_id = %s",
+            (dataset.id,),
+        ).fetchone()
+    time = dataset.contract.time
+    if row is None or row[0] is None or time is None:
+        return None
+    return row[0] - (time.rhythm or timedelta(days=31)) * SHOWN_PERIODS
+
+
+def series(
+    desk: Desk, actor: Actor, lang: str, name: str, *, day: date | None, basis: str,
+    parameter: str, period: str,
+) -> SeriesView:  # fmt: skip
+    """A series by the units of a day, one parameter and one period at a time. Raises NotFound."""
+    with desk.db.transaction() as conn:
+        try:
+            dataset = registry.find(conn, name)
+        except NotFound:
+            raise NotFound("identity.not_found") from None
+        require(actor, "dataset.read", dataset.resource)
+        reforms = units_read.reforms(conn)
+    contract = dataset.contract
+    at = day or units_read.today()
+    asked = [p for p in contract.parameters if p.name == parameter] or [*contract.parameters]
+    wanted = WantedSeries(at, basis, (asked[0].name,), _since(desk, dataset))
+    told = by_unit(desk.lake, actor, dataset, wanted)
+    times = sorted({line.time for line in told.lines}, reverse=True)
+    chosen = next((t_ for t_ in times if t_.isoformat() == period), times[0] if times else None)
+    lines = [line for line in told.lines if line.time == chosen]
+    url = f"{DATA}/{name}/by-unit"
+    same = {"basis": basis, "parameter": asked[0].name} | ({"period": period} if period else {})
+    days = [(units_read.today(), t("units.page_today", lang))]
+    days += [
+        (reform - timedelta(days=1), t("units.page_before_day", lang, day=reform))
+        for reform in reforms
+    ]
+    return SeriesView(
+        sections=sections(desk, actor, lang, DATA),
+        title=contract.title[lang],
+        url=url,
+        data_url=f"{DATA}/{name}",
+        at=at,
+        days=tuple(
+            Choice(text, f"{url}?{urlencode(same | {'units': one_})}", one_ == at)
+            for one_, text in days
+        ),
+        basis=basis,
+        bases=tuple((one_, t(f"units.page_by_{one_}", lang)) for one_ in BASES),
+        parameter=asked[0].name,
+        parameters=tuple((p.name, p.title[lang]) for p in contract.parameters),
+        period=chosen.isoformat() if chosen else "",
+        periods=tuple((t_.isoformat(), datetime_(t_, lang)) for t_ in times),
+        unit="" if asked[0].unit in _NO_UNIT else asked[0].unit,
+        rows=tuple(_series_row(line, told.names, at, asked[0].decimals, lang) for line in lines),
+        total=_total(lines, asked[0].decimals, lang)
+        if asked[0].over_units.aggregation is Aggregation.SUM else None,
+        api_url=f"/api/v1/datasets/{name}/by-unit?{urlencode({'units': at, 'basis': basis})}",
+    )  # fmt: skip
+
+
+def _series_row(line: Line, names: dict[str, str], at: date, decimals: int, lang: str) -> SeriesRow:
+    places = tuple(Choice(names.get(code, code), f"{UNITS}/{code}?at={at}") for code in line.units)
+    note = _note(line, decimals, lang)
+    if line.kind == "group":
+        note = t("units.page_group", lang)
+    elif line.kind == "unplaced":
+        note = t("units.page_unplaced", lang, code=line.sources[0])
+    return SeriesRow(places, " · ".join(line.rest), _value(line, decimals, lang),
+                     _how(line, lang), note)  # fmt: skip
+
+
+def _total(lines: Sequence[Line], decimals: int, lang: str) -> str:
+    """The sum over units, groups and what is without a unit: the same by any day's units."""
+    values = [exactly(line.value) for line in lines if line.value is not None]
+    return number(float(sum(values)), lang, decimals) if values else NOTHING
+
+
+def _period(line: Line, decimals: int, lang: str) -> PeriodRow:
+    return PeriodRow(
+        line.time, _value(line, decimals, lang), _how(line, lang), _note(line, decimals, lang)
+    )
+
+
+def _value(line: Line, decimals: int, lang: str) -> str:
+    return NOTHING if line.value is None else number(line.value, lang, decimals)
+
+
+def _how(line: Line, lang: str) -> Status:
+    return Status(_LEVELS.get(line.status, "unknown"), t(f"units.status.{line.status}", lang))
+
+
+def _note(line: Line, decimals: int, lang: str) -> str:
+    if line.value is None and line.known is not None:
+        return t("units.page_known", lang, value=number(line.known, lang, decimals))
+    return "; ".join(line.grounds)

@@ -1,0 +1,174 @@
+"""The pages of typed figures over HTTP: nothing typed is lost, faults stand beside their fields, and
+a figure can be followed to who typed and who approved it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from typing import Any
+
+import httpx
+import pytest
+from python_calamine import CalamineWorkbook
+
+from dothi.identity.model import SYSTEM, Role
+from dothi.lake.reader import HEADER_ROW, SHEET
+from tests.contract import returns
+from tests.contract.world import PASSWORD, World
+
+WHAT = "own"
+PAGE = f"/forms/{returns.address(WHAT)}"
+
+
+@pytest.fixture
+def empty(town: World) -> World:
+    """Nobody has typed anything of the month."""
+    returns.fresh(town, WHAT)
+    return town
+
+
+def posted(client: httpx.Client, version: int, act: str = "save", **fields: Any) -> httpx.Response:
+    sent: dict[str, Any] = {"version": (None, str(version)), "act": (None, act)}
+    for name, value in fields.items():
+        sent[name.replace("__", ".")] = value if isinstance(value, tuple) else (None, value)
+    return client.post(PAGE, files=sent)
+
+
+def test_what_is_wrong_stands_beside_its_field_and_is_kept(empty: World) -> None:
+    with empty.client("officer") as client:
+        page = posted(client, 0, "submit", count="nhiều")
+        assert page.status_code == 422
+        assert 'value="nhiều"' in page.text and 'aria-invalid="true"' in page.text
+        assert "“nhiều” is no number." in page.text
+        assert '<input type="hidden" name="version" value="1">' in page.text
+        again = client.get(PAGE)
+        assert 'value="nhiều"' in again.text
+        assert again.headers["cache-control"] == "no-store"
+
+
+def test_the_second_of_two_editors_sees_what_the_first_saved_and_loses_nothing(
+    empty: World,
+) -> None:
+    with empty.client("officer") as one, empty.client("data") as other:
+        assert posted(one, 0, count="5").status_code == 303
+        clash = posted(other, 0, count="6", note="của tôi")
+        assert clash.status_code == 409
+        assert 'value="6"' in clash.text and "của tôi" in clash.text
+        assert "Somebody else saved: 5." in clash.text
+        (version,) = set(re.findall(r'name="version" value="(\d+)"', clash.text))
+        assert posted(other, int(version), count="6").status_code == 303
+        assert 'value="6"' in one.get(PAGE).text
+
+
+def test_a_figure_is_followed_to_who_typed_and_who_approved_it(empty: World) -> None:
+    with empty.client("officer") as officer, empty.client("leader") as leader:
+        done = posted(officer, 0, "submit", count="7", note="x")
+        assert done.headers["location"] == f"{PAGE}?done=handed_in"
+        assert "Approve" not in officer.get(PAGE).text
+        waiting = leader.get("/forms").text
+        assert PAGE in waiting
+        page = leader.get(PAGE).text
+        assert f'action="{PAGE}/approve"' in page
+        (version,) = set(re.findall(r'name="version" value="(\d+)"', page))
+        assert leader.post(f"{PAGE}/approve", data={"version": version}).status_code == 303
+        # who may not read the dataset is not led to its loads
+        assert "/loads/" not in leader.get(PAGE).text
+        with empty.client("admin") as admin:
+            load = re.search(r'href="(/loads/\d+)"', admin.get(PAGE).text)
+            assert load
+            told = admin.get(load[1]).text
+        text = re.sub(r"<[^>]+>", " ", told)
+        assert re.search(r"Typed by\s+officer", text)
+        assert re.search(r"Approved by\s+leader", text)
+        assert f'href="{PAGE}"' in told
+        assert "Correct" in officer.get(PAGE).text
+        history = officer.get(PAGE).text
+        assert "Approved and locked" in history
+
+
+def test_evidence_is_a_download_of_its_own_kind(empty: World) -> None:
+    with empty.client("officer") as client:
+        file = ("Ảnh cân.png", io.BytesIO(returns.PNG), "text/html")
+        assert posted(client, 0, file__=file, count="7").status_code == 303
+        digest = hashlib.sha256(returns.PNG).hexdigest()
+        got = client.get(f"{PAGE}/evidence/{digest}")
+        assert got.content == returns.PNG
+        assert got.headers["content-type"] == "image/png"
+        assert got.headers["content-disposition"].startswith("attachment; filename*=UTF-8''")
+        assert got.headers["x-content-type-options"] == "nosniff"
+        page = client.get(PAGE).text
+        assert "Ảnh cân.png" in page
+        bad = ("a.png", io.BytesIO(b"<script>alert(1)</script>"), "image/png")
+        refused = posted(client, 1, file__=bad, count="8")
+        assert refused.status_code == 422 and 'value="8"' in refused.text
+        dropped = posted(client, 1, **{f"drop__{digest}__": "on"}, count="7")
+        assert dropped.status_code == 303
+        assert f"/evidence/{digest}" not in client.get(PAGE).text
+
+
+def test_the_workbook_comes_filled_in_and_goes_back_into_the_draft(empty: World) -> None:
+    with empty.client("officer") as client:
+        assert posted(client, 0, count="7").status_code == 303
+        got = client.get(f"{PAGE}/workbook.xlsx")
+        rows = CalamineWorkbook.from_filelike(io.BytesIO(got.content)).get_sheet_by_name(SHEET)
+        assert rows.to_python()[HEADER_ROW][2] == 7
+        returns.fresh(empty, WHAT)
+        book = ("m.xlsx", io.BytesIO(got.content))
+        assert posted(client, 0, workbook=book).status_code == 303
+        assert 'value="7"' in client.get(PAGE).text
+        wrong = ("m.xlsx", io.BytesIO(b"PK\x03\x04 no"))
+        assert posted(client, 1, workbook=wrong, count="9").status_code == 422
+
+
+def test_the_interface_for_programs_types_and_hands_in(empty: World) -> None:
+    address = f"/api/v1/forms/{returns.address(WHAT)}"
+    with empty.client("key") as client:
+        bad = client.put(address, json={"version": 0, "values": {"count": 5000}, "submit": True})
+        assert bad.status_code == 422
+        assert bad.json()["faults"] == [{"where": "count", "detail": "Must be from 0 to 1,000."}]
+        stale = client.put(address, json={"version": 0, "values": {"count": 5}})
+        assert stale.status_code == 409
+        good = client.put(
+            address, json={"version": 1, "values": {"count": 5}, "note": "x", "submit": True}
+        ).json()
+        assert (good["state"], good["values"], good["approved"]) == (
+            "submitted",
+            {"count": 5},
+            None,
+        )
+        listed = {one["dataset"]: one for one in client.get("/api/v1/forms").json()}
+        mine = [
+            one for one in listed["typed_for_others"]["returns"] if one["period"] == returns.month()
+        ]
+        assert [(one["party"], one["state"]) for one in mine] == [("so-nnmt", "submitted")]
+        version = {"version": str(good["version"])}
+        assert client.post(f"{PAGE}/approve", data=version).status_code == 403
+
+
+def test_a_form_from_another_site_types_nothing(empty: World) -> None:
+    with empty.client("officer", headers={"origin": "https://elsewhere.example"}) as client:
+        client.headers["sec-fetch-site"] = "cross-site"
+        assert posted(client, 0, count="5").status_code == 403
+
+
+def test_the_entry_stands_in_the_menu_of_who_has_a_part(empty: World) -> None:
+    from dothi.identity.accounts import create_account
+    from dothi.identity.agencies import add_agency, find_agency
+    from dothi.identity.model import Agency
+    from dothi.identity.passwords import Passwords
+
+    with empty.house.db.transaction() as conn:
+        if find_agency(conn, "so-yt") is None:
+            add_agency(conn, Agency("so-yt", "Sở Y tế", "Health", "tinh"), actor=SYSTEM)
+        empty.accounts["stranger"] = create_account(
+            conn, login="stranger", display_name="x", agency="so-yt", roles=[Role.OFFICER],
+            password=PASSWORD, hasher=Passwords(memory_kib=1024, passes=1), actor=SYSTEM,
+        ).id  # fmt: skip
+    for who, there in (("officer", True), ("leader", True), ("stranger", False)):
+        with empty.client(who) as client:
+            assert ('href="/forms"' in client.get("/data").text) is there, who
+            assert client.get("/forms").status_code == 200
+    with empty.client("stranger") as client:
+        assert client.get(PAGE).status_code == 404
+        assert client.get("/forms/typed_for_others").status_code == 404
