@@ -53,6 +53,7 @@ def _catch_up(settings: Settings) -> tuple[str, list[datetime], ServicesFed]:
     where the public services stand."""
     # The first page is out: what comes now takes half a second of CPU and holds up nobody.
     from dothi.forms.demo import put_returns
+    from dothi.forms.jobs import tell_late
     from dothi.forms.service import Forms
     from dothi.house import House
     from dothi.identity import keys
@@ -79,6 +80,8 @@ def _catch_up(settings: Settings) -> tuple[str, list[datetime], ServicesFed]:
         house.bell.ring()
         services = _services(house)
         put_returns(Forms(house.db, house.lake, house.files))
+        if tell_late(house.db):
+            house.bell.ring()
         return issued[1], until, services
     finally:
         house.close()

@@ -19,7 +19,7 @@ from dothi.store.database import Connection
 from dothi.store.events import Cursor, Event, emit
 from dothi.work.duty.store import pass_on as pass_on_duty
 from dothi.work.model import Severity
-from dothi.work.service import Opening, open_item
+from dothi.work.service import Opening, open_item, settle
 from dothi.work.store import pass_on as pass_on_work
 
 SEVERITIES = {
@@ -79,9 +79,14 @@ def threshold_to_work(conn: Connection, events: Sequence[Event]) -> None:
 
 
 def late_return_to_work(conn: Connection, events: Sequence[Event]) -> None:
-    """A return was not submitted in time: who reports gets a task, one for form and period."""
+    """A return was not submitted in time: who reports gets a task, one for form, period and party.
+    It ends by itself when the return is handed in."""
     for event in events:
         said = event.payload
+        key = f"form:{said['dataset']}:{said['period']}:{said['party']}"
+        if event.kind == "form.submitted":
+            settle(conn, SYSTEM, key, i18n.t("reactions.late_settled", "vi"))
+            continue
         dataset = registry.find(conn, said["dataset"])
         form = dataset.contract.form
         if form is None:  # the dataset has lost its form meanwhile
@@ -89,13 +94,14 @@ def late_return_to_work(conn: Connection, events: Sequence[Event]) -> None:
         period = Period.parse(said["period"])
         titles, details = {}, {}
         for lang in i18n.LANGS:
+            party = said["title"][lang] if "title" in said else said["party"]
             titles[lang] = i18n.t(
                 "reactions.late_title", lang, form=dataset.contract.title[lang],
-                period=period.label(lang),
+                period=period.label(lang), party=party,
             )  # fmt: skip
             details[lang] = i18n.t(
                 "reactions.late_detail", lang, due=date.fromisoformat(said["due"]),
-                party=said["party"],
+                party=party,
             )  # fmt: skip
         open_item(
             conn,
@@ -107,7 +113,7 @@ def late_return_to_work(conn: Connection, events: Sequence[Event]) -> None:
                 severity=Severity.NOTICE,
                 agency_id=said["agency"],
                 source={"form": f"{said['dataset']}/{said['period']}/{said['party']}"},
-                dedupe_key=f"form:{said['dataset']}:{said['period']}:{said['party']}",
+                dedupe_key=key,
             ),
         )
 
@@ -130,8 +136,8 @@ def merger_to_owners(conn: Connection, events: Sequence[Event]) -> None:
 REACTIONS = (
     # a limit was passed → a work item for the owner
     Cursor("threshold_to_work", ("indicator.threshold",), threshold_to_work),
-    # a return was not submitted in time → a task for who reports
-    Cursor("late_return_to_work", ("form.late",), late_return_to_work),
+    # a return was not submitted in time → a task for who reports; submitted → the task ends
+    Cursor("late_return_to_work", ("form.late", "form.submitted"), late_return_to_work),
     # an agency was merged into another → its datasets, its open work and its shifts pass to that
     Cursor("merger_to_owners", ("agency.merged",), merger_to_owners),
 )

@@ -39,7 +39,7 @@ def tell_late(db: Database) -> int:
                     if store.tell_late(conn, dataset.id, period.code, party.code, now):
                         said = {
                             "dataset": dataset.name, "period": period.code, "party": party.code,
-                            "agency": party.agency_id, "due": last.isoformat(),
+                            "title": party.title, "agency": party.agency_id, "due": last.isoformat(),
                         }  # fmt: skip
                         emit(conn, "form.late", said, subject=f"form:{place.subject}")
                         told += 1

@@ -36,13 +36,14 @@ from dothi.kernel.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from dothi.kernel.text import nfc
 from dothi.kernel.time import local_date, utc_now
 from dothi.kernel.zone import VN
+from dothi.lake.checks import Check
+from dothi.lake.form_only import DOOR
 from dothi.lake.loading import FileStore
 from dothi.lake.model import Batch, Outcome, Source
 from dothi.lake.rows import batch_of
 from dothi.lake.service import Lake
 from dothi.store.database import Connection, Database
-
-DOOR = "form"
+from dothi.store.events import emit
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Upload:
 class Sheet:
     """All that a return's page shows. `elsewhere`: figures that other datasets hold, not typed;
     `hidden`: columns whose source the person may not read; `earlier`: the period before;
-    `differs`: columns of which the store holds another figure than was approved here."""
+    `differs`: columns of which the store holds another figure than was approved here; `broken`: the
+    contract's rules that what is typed does not fulfil."""
 
     place: Place
     found: Return
@@ -69,6 +71,7 @@ class Sheet:
     hidden: dict[str, str]
     earlier: dict[str, Any]
     differs: tuple[str, ...]
+    broken: tuple[Check, ...]
     evidence: tuple[Evidence, ...]
     history: tuple[Act, ...]
 
@@ -110,6 +113,8 @@ class Forms:
             attached = store.evidence(conn, found.id)
             history = store.history(conn, found.id)
         elsewhere, hidden = figures.from_elsewhere(self._lake, place, actor)
+        typing = found.version and found.state in EDITABLE
+        held = merged(place, found.cells, elsewhere)
         return Sheet(
             place=place,
             found=found,
@@ -120,6 +125,7 @@ class Forms:
             hidden=hidden,
             earlier=self._earlier(place),
             differs=self._differs(place, found),
+            broken=tuple(rules.broken(place, place.row(held))) if typing else (),
             evidence=tuple(attached),
             history=tuple(history),
         )
@@ -211,11 +217,8 @@ class Forms:
             and asked.name not in attached
         ]  # fmt: skip
         if not faults:
-            row = place.row(found.cells)
-            faults += [
-                Fault("", "forms.check_broken", {"title": check.title[lang]})
-                for check in rules.broken(place, row)
-            ]
+            broken = rules.broken(place, place.row(found.cells))
+            faults += [rules.fault(place, check, lang) for check in broken]
         if not found.note and (moved := _jumps(place, found.cells, earlier)):
             titles = {a.name: a.title for a in place.form.asked}
             names = ", ".join(titles[name][lang] for name in moved)
@@ -236,6 +239,7 @@ class Forms:
                 conn, found.id, found.revision, now, actor.ref, actor.name, "submitted", found.note
             )
             audit.record(conn, "form.submitted", actor, f"form:{place.subject}", **_told(found))
+            _say_submitted(conn, actor, place)
         return replace(handed, version=found.version + 1)
 
     def recall(self, actor: Actor, place: Place, version: int) -> None:
@@ -297,6 +301,8 @@ class Forms:
                 conn, "form.approved", actor, f"form:{place.subject}", load=outcome.load_id,
                 **_told(before),
             )  # fmt: skip
+            if before.state is not State.SUBMITTED:
+                _say_submitted(conn, actor, place)
 
         self._lake.commit_with(batch, together)
         return replace(after, version=before.version + 1)
@@ -481,6 +487,14 @@ def _jumps(place: Place, cells: Cells, earlier: Mapping[str, Any]) -> dict[str, 
 
 def _last(found: Return) -> int:
     return max((a.revision for a in found.approvals), default=found.revision)
+
+
+def _say_submitted(conn: Connection, actor: Actor, place: Place) -> None:
+    said = {
+        "dataset": place.dataset.name, "period": place.period.code, "party": place.party.code,
+        "agency": place.party.agency_id,
+    }  # fmt: skip
+    emit(conn, "form.submitted", said, actor=actor.ref, subject=f"form:{place.subject}")
 
 
 def _told(found: Return) -> dict[str, Any]:

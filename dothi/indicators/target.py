@@ -19,6 +19,10 @@ Direction = Literal["at_least", "at_most", "between"]
 DIRECTIONS: tuple[Direction, ...] = ("at_least", "at_most", "between")
 PROVINCE = "*"
 LONGEST_GROUND = 500
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+"""Within these years targets are set."""
+MOST = 1e9
+"""A bound is smaller than that in size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

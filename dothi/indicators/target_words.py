@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
+
 from dothi.identity import agencies, units_read
 from dothi.indicators.target import PROVINCE, Draft, Target
 from dothi.indicators.targets import Part
@@ -34,12 +37,34 @@ def amount(value: float | None, part: Part | None, lang: str) -> str:
     return f"{figure(value, part, lang)} {unit}".rstrip()
 
 
-def standing(one: Draft, value: float, part: Part | None, lang: str) -> str:
-    """How a figure stands to its target: "Chưa đạt, còn thiếu 3,2 điểm"."""
+def standing(
+    one: Draft, value: float, part: Part | None, lang: str, decimals: int | None = None
+) -> str:
+    """How a figure stands to its target: "Chưa đạt, còn thiếu 3,2 điểm".
+
+    `decimals` of the figure as it is shown beside it, where those are not its part's: the gap is
+    that of the figure people read.
+    """
     if one.met(value):
         return t("targets.met", lang)
-    gap = one.difference(value)
-    return t("targets.short" if gap < 0 else "targets.over", lang, gap=amount(abs(gap), part, lang))
+    if part is not None and decimals is not None:
+        part = replace(part, decimals=decimals)
+    exact = one.difference(value)
+    shown = value if part is None else _on_paper(value, part.decimals)
+    # A figure that is rounded up to its target still misses it, by what rounding hid.
+    gap = abs(one.difference(shown) if not one.met(shown) else exact)
+    if part is not None and not round(gap, part.decimals):
+        part = replace(part, decimals=max(2, part.decimals))
+    said = amount(gap, part, lang)
+    if part is not None and part.unit[lang] == "%":
+        said = t("targets.percentage_points", lang, value=figure(gap, part, lang))
+    return t("targets.short" if exact < 0 else "targets.over", lang, gap=said)
+
+
+def _on_paper(value: float, decimals: int) -> float:
+    """Rounded as `number` writes it."""
+    step = Decimal(1).scaleb(-decimals)
+    return float(Decimal(repr(value)).quantize(step, rounding=ROUND_HALF_UP))
 
 
 def valid_of(one: Target, lang: str) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dothi.identity import agencies, audit, units_read
 from dothi.identity.model import Actor
-from dothi.identity.policy import decide, require
+from dothi.identity.policy import Resource, decide, require
 from dothi.indicators import service, target_store
 from dothi.indicators.model import Better, Output
 from dothi.indicators.target import (
     DIRECTIONS,
+    FIRST_YEAR,
+    LAST_YEAR,
     LONGEST_GROUND,
+    MOST,
     PROVINCE,
     Direction,
     Draft,
@@ -29,11 +32,14 @@ from dothi.lake.registry import Dataset
 from dothi.store.database import Connection
 from dothi.store.events import emit
 
+if TYPE_CHECKING:
+    from dothi.indicators.score import Score
+
 FIELDS = (
     "measure", "part", "place", "grain", "direction", "value", "value_to", "valid_from",
-    "valid_to", "ground", "ground_date", "verify",
+    "valid_to", "ground", "ground_date", "verify", "understood",
 )  # fmt: skip
-"""What a row of a file or a form says of a target."""
+"""What a row of a file or a form says of a target. `understood`: that it asks for the worse is meant."""
 TAKES_BACK = "none"
 """In place of a direction: what counted on these days counts no more."""
 _YES, _NO = frozenset({"1", "x", "yes", "true", "có"}), frozenset({"", "0", "no", "false", "không"})
@@ -41,12 +47,14 @@ _YES, _NO = frozenset({"1", "x", "yes", "true", "có"}), frozenset({"", "0", "no
 
 @dataclass(frozen=True)
 class Part:
-    """A figure that can have a target."""
+    """A figure that can have a target. It lies between `least` and `most`, where that is known."""
 
     title: dict[str, str]
     unit: Mapping[str, str]
     decimals: int
     better: Better
+    least: float = -MOST
+    most: float = MOST
 
 
 @dataclass(frozen=True)
@@ -74,12 +82,14 @@ def measures(conn: Connection) -> dict[str, Measure]:
         grains: tuple[Grain, ...] = (definition.grain,)
         found[one.name] = Measure(one.name, definition.title, one.dataset, parts, grains, False)
     for one in scores.scores(conn):
-        parts = {TOTAL: points_of(one.score.title, one.score.better)}
+        parts = {TOTAL: points_of(one.score.title, one.score.better, _points(one.score))}
         for name, title in one.score.groups.items():
-            parts[f"group {name}"] = points_of(title, one.score.better)
+            most = _points(one.score, name)
+            parts[f"group {name}"] = points_of(title, one.score.better, most)
         for name, component in one.score.components.items():
             unit: dict[str, str] = dict.fromkeys(LANGS, component.unit)
-            parts[name] = Part(component.title, unit, 2, component.better)
+            least, most = (0.0, 100.0) if component.unit == "%" else (-MOST, MOST)
+            parts[name] = Part(component.title, unit, 2, component.better, least, most)
         found[one.name] = Measure(
             one.name, one.score.title, one.dataset, parts, one.score.grains, True
         )
@@ -92,9 +102,19 @@ def part_of(output: Output) -> Part:
     return Part(output.title, unit, output.decimals, output.better)
 
 
-def points_of(title: dict[str, str], better: Better) -> Part:
+def points_of(title: dict[str, str], better: Better, most: float = MOST) -> Part:
     """A score's total or group, in points."""
-    return Part(title, {lang: t("targets.points", lang) for lang in LANGS}, 2, better)
+    unit: dict[str, str] = {lang: t("targets.points", lang) for lang in LANGS}
+    return Part(title, unit, 2, better, 0.0, most)
+
+
+def _points(score: Score, group: str | None = None) -> float:
+    """The most points that all components, or those of a group, ever gave."""
+    return sum(
+        max((ceiling.most for ceiling in one.ceilings), default=0.0)
+        for one in score.components.values()
+        if group in (None, one.group)
+    )
 
 
 def visible(conn: Connection, actor: Actor) -> dict[str, Measure]:
@@ -114,14 +134,62 @@ def put(conn: Connection, actor: Actor, sent: Mapping[str, str]) -> Target:
     """Set a target as a form says it, in the caller's transaction. Raises Invalid with every fault,
     NotFound for a measure that is not there for this person, Forbidden."""
     known = visible(conn, actor)
-    measure = known.get(sent.get("measure", ""))
+    if not sent.get("measure"):
+        raise Invalid("targets.invalid", faults=[Fault("figure", "targets.figure_missing")])
+    measure = known.get(sent["measure"])
     if measure is None:
         raise NotFound("identity.not_found")
     require(actor, "target.set", measure.dataset.resource)
     draft, faults = draft_of(conn, known, sent)
+    if sent.get("place") in (None, "", PROVINCE) and not may_province(conn, actor):
+        faults.append(Fault("place", "targets.province_not_yours"))
     if faults or draft is None:
         raise Invalid("targets.invalid", faults=faults)
     return _put(conn, actor, draft)
+
+
+def may_province(conn: Connection, actor: Actor) -> bool:
+    """Whether somebody may set what the whole province has to reach: who may for the agency above
+    all others."""
+    tops = [one.id for one in agencies.agencies(conn, units_read.today()) if one.parent is None]
+    whole = Resource("dataset", owner_agency=tops[0] if len(tops) == 1 else None)
+    return decide(actor, "target.set", whole).allowed
+
+
+def may_withdraw(conn: Connection, actor: Actor, one: Target, measure: Measure) -> bool:
+    """Whether a target, of a measure that they see, is theirs to withdraw."""
+    return decide(actor, "target.set", measure.dataset.resource).allowed and (
+        one.place != PROVINCE or may_province(conn, actor)
+    )
+
+
+def withdraw(conn: Connection, actor: Actor, number: int, reason: str) -> Target:
+    """Take a target back for all its days, in the caller's transaction; it stays in the history, and
+    what takes it back has the reason for its ground.
+
+    Raises NotFound, Forbidden, Invalid without a reason or where it was taken back or replaced
+    before.
+    """
+    found = target_store.every(conn)
+    one = next((one for one in found if one.id == number), None)
+    measure = visible(conn, actor).get(one.measure) if one else None
+    if one is None or measure is None:
+        raise NotFound("identity.not_found")
+    require(actor, "target.set", measure.dataset.resource)
+    faults: list[Fault] = []
+    if not may_withdraw(conn, actor, one, measure):
+        faults.append(Fault("reason", "targets.province_not_yours"))
+    if one.direction is None or one.id in replaced(found):
+        faults.append(Fault("reason", "targets.counts_no_more"))
+    ground = reason.strip()
+    if not ground:
+        faults.append(Fault("reason", "targets.reason_missing"))
+    elif len(ground) > LONGEST_GROUND or not ground.isprintable():
+        faults.append(Fault("reason", "targets.ground_shape", {"limit": LONGEST_GROUND}))
+    if faults:
+        raise Invalid("targets.invalid", faults=faults)
+    back = replace(taken_back(one), ground=ground, ground_date=None, verify=False)
+    return _put(conn, actor, back)
 
 
 def bring(
@@ -134,12 +202,15 @@ def bring(
     known = visible(conn, actor)
     drafts: list[Draft] = []
     faults: list[Fault] = []
+    province = may_province(conn, actor)
     for number, row in enumerate(rows, 1):
         draft, wrong = draft_of(conn, known, row)
         if draft is not None:
             may = decide(actor, "target.set", known[draft.measure].dataset.resource).allowed
             if not may:
                 wrong = [Fault("measure", "targets.not_yours", {"name": draft.measure})]
+            elif draft.place == PROVINCE and not province:
+                wrong = [Fault("place", "targets.province_not_yours")]
             drafts.append(draft)
         faults += [Fault(f"{name}:{number}:{f.where}", f.key, dict(f.params)) for f in wrong]
     if faults:
@@ -207,7 +278,13 @@ def draft_of(
         names = ", ".join(measure.parts)
         faults.append(Fault("part", "targets.no_part", {"name": part, "known": names}))
     grain = _grain(said["grain"], measure, faults)
-    low, high = _bounds(said, faults)
+    shown = measure.parts.get(part) if measure else None
+    low, high = _bounds(said, shown, faults)
+    understood = _yes(said, "understood", faults)
+    against = shown and {"higher": "at_most", "lower": "at_least"}.get(shown.better)
+    if shown and against and against == said["direction"] and not understood:
+        better = "targets.more_is_better" if shown.better == "higher" else "targets.less_is_better"
+        faults.append(Fault("understood", better))
     valid_from = _day(said, "valid_from", faults, needed=True) or date.max
     valid_to = _day(said, "valid_to", faults)
     if valid_to is not None and valid_to < valid_from != date.max:
@@ -216,9 +293,7 @@ def draft_of(
         faults.append(Fault("ground", "targets.ground_missing"))
     elif len(said["ground"]) > LONGEST_GROUND or not said["ground"].isprintable():
         faults.append(Fault("ground", "targets.ground_shape", {"limit": LONGEST_GROUND}))
-    verify = said["verify"].casefold()
-    if verify not in _YES | _NO | {"on"}:
-        faults.append(Fault("verify", "targets.yes_or_no", {"text": verify}))
+    verify = _yes(said, "verify", faults)
     place = _place(conn, said["place"], valid_from, faults)
     ground_date = _day(said, "ground_date", faults)
     if faults or grain is None:
@@ -226,8 +301,16 @@ def draft_of(
     return Draft(
         measure=said["measure"], part=part, place=place, grain=grain, low=low, high=high,
         valid_from=valid_from, valid_to=valid_to, ground=said["ground"], ground_date=ground_date,
-        verify=verify not in _NO,
+        verify=verify,
     ), []  # fmt: skip
+
+
+def _yes(said: Mapping[str, str], name: str, faults: list[Fault]) -> bool:
+    """Whether a box is ticked."""
+    text = said[name].casefold()
+    if text not in _YES | _NO | {"on"}:
+        faults.append(Fault(name, "targets.yes_or_no", {"text": text}))
+    return text not in _NO
 
 
 def _grain(text: str, measure: Measure | None, faults: list[Fault]) -> Grain | None:
@@ -241,7 +324,10 @@ def _grain(text: str, measure: Measure | None, faults: list[Fault]) -> Grain | N
     return next((grain for grain in known if grain == text), None)
 
 
-def _bounds(said: Mapping[str, str], faults: list[Fault]) -> tuple[float | None, float | None]:
+def _bounds(
+    said: Mapping[str, str], part: Part | None, faults: list[Fault]
+) -> tuple[float | None, float | None]:
+    least, most = (part.least, part.most) if part else (-MOST, MOST)
     values: dict[str, float | None] = {"value": None, "value_to": None}
     direction: Direction | None = next((d for d in DIRECTIONS if d == said["direction"]), None)
     needed = {"value": direction is not None, "value_to": direction == "between"}
@@ -254,9 +340,13 @@ def _bounds(said: Mapping[str, str], faults: list[Fault]) -> tuple[float | None,
             faults.append(Fault(name, "targets.value_not_wanted"))
         elif needed[name]:
             try:
-                values[name] = bound(said[name])
+                values[name] = value = bound(said[name])
             except ValueError:
                 faults.append(Fault(name, "targets.value_shape", {"text": said[name]}))
+                continue
+            if not least <= value <= most or abs(value) >= MOST:
+                limits = {"least": f"{least:.12g}", "most": f"{most:.12g}"}
+                faults.append(Fault(name, "targets.value_range", limits))
     first, second = values["value"], values["value_to"]
     if first is not None and second is not None and first > second:
         faults.append(Fault("value_to", "targets.values_reversed"))
@@ -273,6 +363,9 @@ def _day(
         return None
     if found is None and needed:
         faults.append(Fault(name, "targets.day_missing"))
+    if found is not None and not FIRST_YEAR <= found.year <= LAST_YEAR:
+        years = {"first": FIRST_YEAR, "last": LAST_YEAR}
+        faults.append(Fault(name, "targets.day_range", years))
     return found
 
 

@@ -58,11 +58,12 @@ def of_figure(desk: Desk, figs: Figures, one: Latest, lang: str) -> Aim | None:
 
 def of_score(
     desk: Desk, measure: str, name: str, place: str, period: Period, value: float, part: Part,
-    lang: str,
+    lang: str, decimals: int | None = None,
 ) -> Aim | None:  # fmt: skip
     """A figure of a score beside the target of just its own agency, unit or the province: what is
-    asked of the whole is not asked of each."""
-    return _aim(desk, _targets(desk, measure), name, [place], period, value, part, lang)
+    asked of the whole is not asked of each. `decimals` as the figure is shown, where not its part's."""
+    found = _targets(desk, measure)
+    return _aim(desk, found, name, [place], period, value, part, lang, decimals)
 
 
 def _targets(desk: Desk, measure: str) -> list[Target]:
@@ -87,7 +88,7 @@ def _codes(desk: Desk) -> dict[int, str]:
 
 def _aim(
     desk: Desk, found: Sequence[Target], name: str, places: Sequence[str], period: Period,
-    value: float, part: Part, lang: str,
+    value: float, part: Part, lang: str, decimals: int | None = None,
 ) -> Aim | None:  # fmt: skip
     if not found:
         return None
@@ -105,8 +106,9 @@ def _aim(
     place = desk.cache.value(("place", one.place, lang), (), lambda: _place(desk, one, lang))
     difference = one.difference(value)
     bound = value - difference if difference or one.low is None or one.high is None else one.low
+    standing = target_words.standing(one, value, part, lang, decimals)
     return Aim(
-        status=Status("ok" if met else "warning", target_words.standing(one, value, part, lang)),
+        status=Status("ok" if met else "warning", standing),
         said=shown,
         about=t("targets.about", lang, said=said, place=place, ground=ground),
         difference=difference,

@@ -21,12 +21,11 @@ from dothi.work.duty.model import (
     DutyRole,
     Handover,
     OnDuty,
-    Shift,
     Turn,
     at,
     duty_of,
 )
-from dothi.work.duty.roster import turn_text
+from dothi.work.duty.roster import hours_text, turn_text
 
 BASE = "/duty"
 AHEAD = timedelta(days=7)
@@ -156,7 +155,7 @@ def now_view(desk: Desk, actor: Actor, lang: str, place: Where) -> NowView:
         turns=tuple(turn_view(turn, lang) for turn in sorted(at(found, now), key=_called)),
         ahead=tuple(turn_view(turn, lang) for turn in coming),
         mine=tuple(
-            t("duty.mine", lang, turn=turn_text(turn), role=role_text(turn.people[0].role, lang))
+            t("duty.mine", lang, turn=turn_text(turn, lang), role=role_text(turn.people[0].role, lang))
             for turn in mine[:5]
         ),
         gaps=problems([turn for turn in found if turn.start < now + AHEAD], now, lang),
@@ -184,10 +183,15 @@ def on_duty_line(desk: Desk, actor: Actor, lang: str) -> str | None:
             return roster.on_duty(conn, number, desk.now())
 
     found = desk.cache.value(("on duty", number), (TOPIC,), look, kept_s=20)
+    return t("duty.on_duty", lang, who=names_of(found, lang))
+
+
+def names_of(found: Iterable[OnDuty], lang: str) -> str:
+    """Who is on duty and as what; or that nobody is."""
     names = ", ".join(
         t("duty.person", lang, name=p.name, role=t(f"duty.role_in.{p.role}", lang)) for p in found
     )
-    return t("duty.on_duty", lang, who=names or t("duty.nobody", lang))
+    return names or t("duty.nobody", lang)
 
 
 def problems(found: Iterable[Turn], now: datetime, lang: str) -> tuple[str, ...]:
@@ -199,9 +203,9 @@ def problems(found: Iterable[Turn], now: datetime, lang: str) -> tuple[str, ...]
         if turn.empty:
             left = ", ".join(p.name for p in turn.people)
             key = "duty.gap_left" if left else "duty.gap"
-            out.append(t(key, lang, turn=turn_text(turn), who=left))
+            out.append(t(key, lang, turn=turn_text(turn, lang), who=left))
         elif turn.headless:
-            out.append(t("duty.headless", lang, turn=turn_text(turn)))
+            out.append(t("duty.headless", lang, turn=turn_text(turn, lang)))
     return tuple(out)
 
 
@@ -218,7 +222,7 @@ def turn_view(turn: Turn, lang: str) -> TurnView:
     elif turn.headless:
         state = Status("notice", t("duty.no_main", lang))
     return TurnView(
-        turn.shift.name, hours(turn.shift), turn.start, turn.end,
+        turn.shift.name, hours_text(turn.shift, lang), turn.start, turn.end,
         tuple(PersonView(p.name, role_text(p.role, lang), p.active) for p in turn.people), state,
     )  # fmt: skip
 
@@ -237,10 +241,6 @@ def handover_view(
         tuple((w["code"], w["title"][lang], w["late"]) for w in found.open_work),
         f"{BASE}/log/accept?agency={place.code}" if may else None,
     )
-
-
-def hours(shift: Shift) -> str:
-    return f"{shift.begins:%H:%M}–{shift.ends:%H:%M}"
 
 
 def role_text(role: DutyRole, lang: str) -> str:

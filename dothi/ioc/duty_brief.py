@@ -13,19 +13,22 @@ from typing import Any
 from dothi.identity import accounts
 from dothi.identity.agencies import branch, get_agency
 from dothi.identity.model import Actor, Role
+from dothi.indicators import service as indicators
 from dothi.ioc import figures
 from dothi.ioc.desk import Desk
 from dothi.ioc.figures import Figures, Signal
-from dothi.ioc.overview import key_of, url, versus
+from dothi.ioc.overview import key_of, url
 from dothi.ioc.span import Span
 from dothi.kernel.i18n import LANGS, number, t
-from dothi.kernel.time import VN, rfc3339
+from dothi.kernel.time import VN, local_date, rfc3339
 from dothi.store.database import Connection
+from dothi.web.site import PanelCache
 from dothi.work import standing
 from dothi.work.duty import store
-from dothi.work.duty.brief import SECTIONS, Body, Line, Section
+from dothi.work.duty.brief import LATE, SECTIONS, Body, Line, Section
 from dothi.work.duty.log import Candidate
 from dothi.work.duty.model import Link, Turn, brief_span, turns
+from dothi.work.duty.roster import hours_text
 
 MOST_LIMITS = 12
 MOST_SILENT = 10
@@ -34,13 +37,30 @@ MOST_OF_A_FIGURE = 2
 MOST_AGENCIES = 12
 MOST_ENTRIES = 20
 MOST_EVENTS = 5_000
+LONGEST_ABOVE = timedelta(days=366)
+"""How far back the beginning of a limit's passing is looked for."""
 
 Texts = dict[str, str]
+Key = tuple[str, int, str]
+"""An indicator, a thing, an output."""
+_PASSED = ["indicator.threshold"]
 _SILENT = url("figure", key="silent")
 
 
+class Past(Desk):
+    """The figures as they stood at an instant: those of periods that had ended by then."""
+
+    def __init__(self, desk: Desk, at: datetime) -> None:
+        super().__init__(desk.db, desk.lake, PanelCache(lambda _: 0), desk.settings)
+        self._at = at
+
+    def now(self) -> datetime:
+        return self._at
+
+
 def gather(desk: Desk, agency: int, day: date, now: datetime) -> Body:
-    """The sections as they are generated; the last two are left to who edits the brief."""
+    """The sections as they are generated, all as things stood at the end of the brief's time; the
+    last two are left to who edits the brief. `now`: when it is made."""
     since, until = brief_span(day)
     with desk.db.transaction() as conn:
         viewer = viewer_of(conn, agency)
@@ -49,9 +69,10 @@ def gather(desk: Desk, agency: int, day: date, now: datetime) -> Body:
             "log": _log(conn, agency, since, until),
             "roster": _roster(conn, agency, day),
         }
-    found["limits"] = _limits(desk, viewer, since, until)
-    found["silent"] = _silent(silent(desk, viewer, now))
-    found["moved"] = _moved(desk, viewer, now)
+    past = Past(desk, until)
+    found["limits"] = _limits(past, viewer, since, until)
+    found["silent"] = _silent(past, viewer, until, now)
+    found["moved"] = _moved(past, viewer, until)
     return tuple(
         Section(
             key,
@@ -101,13 +122,23 @@ def silent_candidates(desk: Desk, actor: Actor, since: datetime, now: datetime) 
 def _limits(
     desk: Desk, viewer: Actor, since: datetime, until: datetime
 ) -> list[tuple[Texts, str | None]]:
-    """The limits that were passed, by figure and station: how often, and the worst of it."""
-    passed: defaultdict[tuple[str, int, str], list[dict[str, Any]]] = defaultdict(list)
+    """What was above a limit before and stayed so; then the limits that were passed, by figure and
+    station: how often, and the worst of it."""
+    passed: defaultdict[Key, list[dict[str, Any]]] = defaultdict(list)
+    fell: dict[Key, datetime] = {}
     with desk.db.transaction() as conn:
-        for _, _, _, said in store.events(conn, ["indicator.threshold"], since, until, MOST_EVENTS):
+        above = _above(conn, since)
+        for _, at, _, said in store.events(conn, _PASSED, since, until, MOST_EVENTS):
             if said["direction"] == "up":
-                passed[said["indicator"], said["thing"], said["parameter"]].append(said)
-    lines: list[tuple[tuple[int, str], Texts, str | None]] = []
+                passed[_key(said)].append(said)
+            elif said["level"] == 0:
+                fell.setdefault(_key(said), at)
+    lines = [
+        ((0, texts["vi"]), texts, link)
+        for key, (began, said) in above.items()
+        if key not in passed
+        for texts, link in _still(desk, viewer, said, began, fell.get(key), since, until)
+    ]
     for (name, thing, parameter), events in passed.items():
         figs = figures.visible(desk, viewer, name)
         if figs is None or thing not in figs.things:
@@ -125,13 +156,65 @@ def _limits(
             )
             for lang in LANGS
         }  # fmt: skip
-        rank = (-len(events), texts["vi"])
+        # After those that were above all the time, the most frequent first.
+        rank = (MOST_EVENTS + 1 - len(events), texts["vi"])
         lines.append((rank, texts, url("figure", key=f"i_{name}", thing=thing)))
     lines.sort(key=lambda line: line[0])
     shown: list[tuple[Texts, str | None]] = [
         (texts, link) for _, texts, link in lines[:MOST_LIMITS]
     ]
     return _and_more(shown, len(lines), "duty.brief.more_limits", "/ioc")
+
+
+def _key(said: dict[str, Any]) -> Key:
+    return said["indicator"], said["thing"], said["parameter"]
+
+
+def _above(conn: Connection, at: datetime) -> dict[Key, tuple[datetime, dict[str, Any]]]:
+    """What was above a limit at an instant: since when, and what was said then."""
+    found: dict[Key, tuple[datetime, dict[str, Any]]] = {}
+    for _, when, _, said in store.events(conn, _PASSED, at - LONGEST_ABOVE, at, MOST_EVENTS):
+        if said["level"] == 0:
+            found.pop(_key(said), None)
+        else:
+            found.setdefault(_key(said), (when, said))
+    return found
+
+
+def _still(
+    desk: Desk, viewer: Actor, said: dict[str, Any], began: datetime, fell: datetime | None,
+    since: datetime, until: datetime,
+) -> list[tuple[Texts, str | None]]:  # fmt: skip
+    """The line about what was above a limit when the brief's time began. None where nothing was
+    measured since: that it is silent is told elsewhere."""
+    name, thing, parameter = _key(said)
+    figs = figures.visible(desk, viewer, name)
+    if figs is None or thing not in figs.things:
+        return []
+    output = figs.indicator.definition.output(parameter)
+    words = {
+        "what": lambda lang: output.title[lang],
+        "place": lambda lang: figs.things[thing].title(lang),
+        "began": began,
+    }
+    link = url("figure", key=f"i_{name}", thing=thing)
+    if fell is not None:
+        return [(_both("duty.brief.limit_until", fell=fell, **words), link)]
+    with desk.db.transaction() as conn:
+        newest = indicators.latest(
+            conn, desk.lake, figs.indicator, now=until, outputs=[parameter],
+            streams=[said["stream"]],
+        ).get((thing, parameter))  # fmt: skip
+    if newest is None or newest.period.end <= since or not newest.passed:
+        return []
+    unit = "" if output.unit == "1" else f" {output.unit}"
+    limit = newest.passed[-1]
+    texts = _both(
+        "duty.brief.limit_still", at=newest.period.end, source=limit.source,
+        value=lambda lang: number(newest.value, lang, output.decimals) + unit,
+        limit=lambda lang: number(limit.limit, lang, output.decimals) + unit, **words,
+    )  # fmt: skip
+    return [(texts, link)]
 
 
 def _work(
@@ -160,7 +243,12 @@ def _work(
     return _and_more(lines, len(by_agency) + 1, "duty.brief.more_agencies", "/work")
 
 
-def _silent(found: list[Signal]) -> list[tuple[Texts, str | None]]:
+def _silent(
+    desk: Desk, viewer: Actor, until: datetime, now: datetime
+) -> list[tuple[Texts, str | None]]:
+    """Who was silent at the end of the brief's time. When a station sent last is known only of its
+    newest value: a brief made late says that who has sent since is not in it."""
+    found = silent(desk, viewer, until)
     lines: list[tuple[Texts, str | None]] = [
         (
             _both("duty.brief.silent", station=lambda lang, s=s: s.thing.title(lang), at=s.seen,
@@ -169,12 +257,15 @@ def _silent(found: list[Signal]) -> list[tuple[Texts, str | None]]:
         )
         for s in found[:MOST_SILENT]
     ]  # fmt: skip
-    return _and_more(lines, len(found), "duty.brief.more_silent", _SILENT)
+    lines = _and_more(lines, len(found), "duty.brief.more_silent", _SILENT)
+    if now > until + LATE and any(s.seen > until for s in figures.signals(desk, viewer)):
+        lines.append((_both("duty.brief.silent_unknown", at=now), _SILENT))
+    return lines
 
 
-def _moved(desk: Desk, viewer: Actor, now: datetime) -> list[tuple[Texts, str | None]]:
+def _moved(desk: Desk, viewer: Actor, until: datetime) -> list[tuple[Texts, str | None]]:
     """The figures that changed most against the day before, of each kind of figure only a few."""
-    span = Span.of("today", now)
+    span = Span.of("today", until)
     found: list[tuple[float, float, Figures, figures.Latest]] = []
     for figs in figures.every(desk, viewer):
         changed = [
@@ -194,7 +285,8 @@ def _moved(desk: Desk, viewer: Actor, now: datetime) -> list[tuple[Texts, str | 
                 what=output.title[lang], place=figs.things[one.thing_id].title(lang),
                 was=number(was, lang, output.decimals),
                 now=number(one.value, lang, output.decimals) + unit,
-                share=number(abs(share) * 100, lang, 0), versus=versus(span, lang),
+                share=number(abs(share) * 100, lang, 0),
+                day=local_date(span.before(one.period.start), VN),
             )
             for lang in LANGS
         }  # fmt: skip
@@ -236,10 +328,9 @@ def turn_line(turn: Turn, lang: str) -> str:
         t("duty.person", lang, name=p.name, role=t(f"duty.role_in.{p.role}", lang))
         for p in turn.present
     )
-    shift = turn.shift
     return t(
-        "duty.brief.turn", lang, shift=shift.name, begins=f"{shift.begins:%H:%M}",
-        ends=f"{shift.ends:%H:%M}", who=who or t("duty.nobody", lang),
+        "duty.brief.turn", lang, shift=turn.shift.name, hours=hours_text(turn.shift, lang),
+        who=who or t("duty.nobody", lang),
     )  # fmt: skip
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from dothi.documents.official import Official, Part
+from dothi.documents.official import BLANK, Official, Part
 from dothi.identity import agencies
 from dothi.identity.model import Actor
 from dothi.ioc.admin.office import EMPTY, Form
 from dothi.ioc.desk import Desk
-from dothi.ioc.duty import BASE, Where, brief_state, brief_url
+from dothi.ioc.duty import BASE, Where, brief_state, brief_url, names_of
 from dothi.ioc.view import Choice
 from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import t
 from dothi.kernel.time import VN, local_date
 from dothi.store.database import Connection
 from dothi.web.view import Status
-from dothi.work.duty import brief
+from dothi.work.duty import brief, roster
 from dothi.work.duty.brief import SECTIONS, Brief, Version
 
 
@@ -66,6 +66,8 @@ class BriefView:
     others: tuple[Choice, ...]
     may_edit: bool
     may_publish: bool
+    closed: str
+    demo: bool
     editing: bool
     url: str
     file_url: str
@@ -87,6 +89,7 @@ def brief_view(
         may_publish = brief.may_publish(conn, actor, place.id, now)
         may_edit = brief.may_edit(conn, actor, place.id, now)
         parent = _parent(conn, place, lang)
+        there = names_of(roster.on_duty(conn, place.id, now), lang)
     version = next((v for v in found.versions if v.no == no), None) if no else found.newest
     if version is None:
         raise NotFound("duty.no_brief", day=day)
@@ -118,6 +121,8 @@ def brief_view(
         ),
         may_edit=may_publish if done else may_edit,
         may_publish=may_publish and not done,
+        closed=_closed(done is not None, may_edit, may_publish, there, lang),
+        demo=desk.demo,
         editing=editing and version is found.newest and (may_publish if done else may_edit),
         url=url,
         file_url=f"{BASE}/brief/{day.isoformat()}/file?agency={place.code}&version={version.no}",
@@ -129,6 +134,15 @@ def _parent(conn: Connection, place: Where, lang: str) -> str:
     own = agencies.find_agency(conn, place.code)
     above = agencies.find_agency(conn, own.parent) if own and own.parent else None
     return above.name(lang) if above else ""
+
+
+def _closed(done: bool, may_edit: bool, may_publish: bool, there: str, lang: str) -> str:
+    """Why the viewer has not all the forms; "" where they have."""
+    if may_publish:
+        return ""
+    if done:
+        return t("duty.amend_closed", lang, who=there)
+    return t("duty.not_publishing" if may_edit else "duty.brief_closed", lang, who=there)
 
 
 def _parts(found: Brief, version: Version, lang: str) -> tuple[PartView, ...]:
@@ -152,7 +166,8 @@ def _parts(found: Brief, version: Version, lang: str) -> tuple[PartView, ...]:
 
 def official_of(view: BriefView) -> Official:
     """The version shown as an official document. A draft says that it is one; number, recipients and
-    signature are left to people. The view has to be in Vietnamese."""
+    signature are left to people; so is the sign of its kind, as a brief is none of the decree's. The
+    view has to be in Vietnamese."""
     found, done = view.brief, view.brief.published
     final = done is not None and view.version.what in ("published", "amended")
     intro = [t("duty.document_intro", "vi", since=found.since, until=found.until)]
@@ -160,15 +175,19 @@ def official_of(view: BriefView) -> Official:
         intro.append(view.late)
     if view.version.what == "amended":
         intro.append(t("duty.document_amended", "vi", reason=view.version.reason))
+    marks = [] if final else [t("duty.document_draft", "vi")]
+    if view.demo:
+        marks.append(t("web.demo", "vi").upper())
     return Official(
-        parent=view.parent,
-        issuer=view.where.name,
-        symbol="BC",
-        place=view.place.removeprefix("Tỉnh ").removeprefix("Thành phố "),
+        parent=_of_province(view, view.parent),
+        issuer=_of_province(view, view.where.name),
+        symbol=BLANK,
+        place=view.place.removeprefix("Tỉnh ").removeprefix("Thành phố ") if view.demo else BLANK,
         day=local_date(done.at if done else found.made_at, VN),
-        kind=t("duty.document_kind", "vi"),
+        kind=t("duty.part_brief", "vi"),
         about=t(
-            "duty.document_about", "vi", since=_hour_day(found.since), until=_hour_day(found.until)
+            "duty.document_about", "vi", day=found.day, since=_hour_day(found.since),
+            until=_hour_day(found.until),
         ),
         intro=tuple(intro),
         parts=tuple(
@@ -181,8 +200,15 @@ def official_of(view: BriefView) -> Official:
         ),
         office=t("duty.document_office", "vi"),
         signer=done.actor_name if final and done else "",
-        status="" if final else t("duty.document_draft", "vi"),
-    )
+        status=" – ".join(marks),
+    )  # fmt: skip
+
+
+def _of_province(view: BriefView, name: str) -> str:
+    """An agency's name as a document's head has it: the committee with its province's name."""
+    if view.demo and name.casefold() in ("ủy ban nhân dân tỉnh", "ubnd tỉnh"):
+        return f"Ủy ban nhân dân {view.place}"
+    return name
 
 
 def _hour_day(at_: datetime) -> str:

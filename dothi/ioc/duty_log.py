@@ -9,7 +9,7 @@ from dothi.identity.model import Actor
 from dothi.ioc import duty_brief
 from dothi.ioc.admin.office import EMPTY, Form, Option
 from dothi.ioc.desk import Desk
-from dothi.ioc.duty import BASE, DAY, HandoverView, Where, handover_view
+from dothi.ioc.duty import BASE, DAY, HandoverView, Where, handover_view, names_of
 from dothi.kernel.i18n import t
 from dothi.kernel.time import VN, day_bounds, local_date
 from dothi.work.duty import log, roster, store
@@ -40,6 +40,7 @@ class LogView:
     turns: tuple[str, ...]
     entries: tuple[EntryView, ...]
     may_write: bool
+    closed: str
     kinds: tuple[Option, ...]
     candidates: tuple[tuple[Candidate, str], ...]
     handovers: tuple[HandoverView, ...]
@@ -52,7 +53,7 @@ class LogView:
 def log_view(
     desk: Desk, actor: Actor, lang: str, place: Where, day: date, *, form: Form = EMPTY
 ) -> LogView:
-    """The log of a day, with its forms for who is on duty."""
+    """The log of a day, with its forms for who is on duty; for others why there are none."""
     now = desk.now()
     today = local_date(now, VN)
     since, until = day_bounds(day, VN)
@@ -71,6 +72,12 @@ def log_view(
             handing = None
         views = tuple(handover_view(conn, actor, place, h, lang, now) for h in handovers)
         work = log.open_work(conn, actor, now) if handing else []
+        there = roster.on_duty(conn, place.id, now)
+    closed = ""
+    if not may:
+        closed = t("duty.log_closed", lang, who=names_of(there, lang))
+        if day != today:
+            closed = t("duty.log_closed_day", lang)
     pulled = candidates(desk, actor, place, since, now) if may else []
     return LogView(
         where=place,
@@ -85,6 +92,7 @@ def log_view(
         ),
         entries=tuple(_entry(entry, lang) for entry in entries),
         may_write=may,
+        closed=closed,
         kinds=tuple(
             Option(k.value, t(f"duty.kind.{k}", lang))
             for k in (EntryKind.EVENT, EntryKind.DIRECTIVE)

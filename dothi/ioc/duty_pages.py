@@ -64,17 +64,23 @@ class _Visit:
         return self.site.page(self.request, f"duty/{template}", shell, view)
 
     def act(
-        self, act: Act, name: str, sent: Mapping[str, str], again: Callable[[Form], Page], back: str
+        self,
+        act: Act,
+        name: str,
+        sent: Mapping[str, str],
+        again: Callable[[Form], Page],
+        back: str | Callable[[Any], str],
     ) -> Any:
-        """Do what a form asks, and look at the page again; where it cannot be done, the form as it
-        was sent, with what is wrong beside its fields."""
+        """Do what a form asks, and look at the page again, or at the one that `back` names for what
+        was done; where it cannot be done, the form as it was sent, with what is wrong beside its
+        fields."""
         try:
             with self.desk.db.transaction() as conn:
-                act(conn, self.actor, self.place.id, sent)
+                done = act(conn, self.actor, self.place.id, sent)
         except (Invalid, Conflict) as error:
             return answered(again(refused(name, sent, error, self.lang)), error)
         self.desk.ring()
-        return see_other(f"{back}&done=saved")
+        return see_other(f"{back}&done=saved" if isinstance(back, str) else back(done))
 
 
 def _visit(request: Asked, actor: Actor, site: Site, desk: Desk, agency: str, part: str) -> _Visit:
@@ -249,7 +255,7 @@ def log_act(
     """Write in the log, correct it, pull into it, hand over, take over."""
     visit = _visit(request, actor, site, desk, agency, "/log")
     acts: dict[str, Act] = {
-        "write": _write, "correct": _correct, "pull": lambda *told: _pull(visit, *told),
+        "write": lambda *told: _write(visit, *told), "correct": _correct, "pull": lambda *told: _pull(visit, *told),
         "hand-over": _hand_over, "accept": _accept,
     }  # fmt: skip
     if what not in acts:
@@ -257,18 +263,30 @@ def log_act(
     today = local_date(desk.now(), VN)
     back = f"{BASE}/log?agency={visit.place.code}"
     name = f"correct.{data.get('entry', '')}" if what == "correct" else what
-    return visit.act(acts[what], name, data, lambda form: _log(visit, today, form), back)
+
+    def written(day: date) -> str:
+        """The page of the day on which the entry stands."""
+        return f"{back}&done=saved" if day == today else f"{back}&day={day}&done=written_before"
+
+    again = lambda form: _log(visit, today, form)  # noqa: E731
+    return visit.act(acts[what], name, data, again, written if what == "write" else back)
 
 
-def _write(conn: Connection, actor: Actor, agency: int, sent: Mapping[str, str]) -> None:
+def _write(
+    visit: _Visit, conn: Connection, actor: Actor, agency: int, sent: Mapping[str, str]
+) -> date:
+    """Write an entry; on which day it stands."""
+    now = visit.desk.now()
+    at = _moment(sent.get("at", ""), now) or now
     log.write(
         conn, actor, agency,
         NewEntry(
             kind=_choice(EntryKind, sent, "kind"), text=sent.get("text", ""),
-            at=_moment(sent.get("at", "")), important="important.yes" in sent,
-            link=sent.get("link", ""),
+            at=at, important="important.yes" in sent, link=sent.get("link", ""),
         ),
+        now=now,
     )  # fmt: skip
+    return local_date(at, VN)
 
 
 def _correct(conn: Connection, actor: Actor, agency: int, sent: Mapping[str, str]) -> None:
@@ -413,13 +431,13 @@ def _clock(sent: Mapping[str, str], name: str) -> time:
         raise Invalid("duty.invalid", faults=[Fault(name, "duty.time_shape")]) from None
 
 
-def _moment(text: str) -> datetime | None:
+def _moment(text: str, now: datetime) -> datetime | None:
     """The local time of day a form says, today's or, where that is still to come, yesterday's."""
     if not text.strip():
         return None
     clock = _clock({"at": text}, "at")
-    now = datetime.now(VN)
-    at = now.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
+    local = now.astimezone(VN)
+    at = local.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
     return at if at <= now else at - timedelta(days=1)
 
 

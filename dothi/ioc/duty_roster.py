@@ -9,7 +9,7 @@ from dothi.identity.model import Actor
 from dothi.identity.policy import decide
 from dothi.ioc.admin.office import EMPTY, Form, Option
 from dothi.ioc.desk import Desk
-from dothi.ioc.duty import BASE, DAY, TurnView, Where, hours, problems, role_text, turn_view
+from dothi.ioc.duty import BASE, DAY, TurnView, Where, problems, role_text, turn_view
 from dothi.ioc.tables import Sheet
 from dothi.kernel import workdays
 from dothi.kernel.i18n import date as date_text
@@ -27,7 +27,7 @@ from dothi.work.duty.model import (
     duty_of,
     week_of,
 )
-from dothi.work.duty.roster import turn_text
+from dothi.work.duty.roster import hours_text, turn_text
 
 HISTORY = 20
 """Changes of the roster that the page tells."""
@@ -136,7 +136,7 @@ def roster_view(
         rows=tuple(_row(shift, found, days, lang) for shift in kept),
         problems=problems(found, now, lang),
         may_edit=may,
-        shifts=tuple(Option(str(s.id), f"{s.name} ({hours(s)})") for s in kept),
+        shifts=tuple(Option(str(s.id), f"{s.name} ({hours_text(s, lang)})") for s in kept),
         days=tuple(
             Option(day.isoformat(), f"{_weekday(day, lang)} {day:%d/%m}")
             for day in days
@@ -180,7 +180,11 @@ def slot_of(turn: Turn, person: Person) -> str:
 
 def _slot_text(turn: Turn, person: Person, lang: str) -> str:
     return t(
-        "duty.slot", lang, turn=turn_text(turn), name=person.name, role=role_text(person.role, lang)
+        "duty.slot",
+        lang,
+        turn=turn_text(turn, lang),
+        name=person.name,
+        role=role_text(person.role, lang),
     )
 
 
@@ -205,7 +209,7 @@ def _row(shift: Shift, found: list[Turn], days: list[date], lang: str) -> ShiftR
     until = date_text(shift.valid_to - DAY, lang) if shift.valid_to else t("duty.no_end", lang)
     return ShiftRow(
         shift,
-        hours(shift),
+        hours_text(shift, lang),
         t(f"duty.days.{shift.days}", lang),
         f"{date_text(shift.valid_from, lang)} – {until}",
         tuple(
@@ -227,7 +231,13 @@ def _copy(plan: Copy, monday: date, kept: list[Shift], lang: str) -> CopyView:
         return f"{_weekday(person.day, lang)} {person.day:%d/%m} · {name}: {person.name}"
 
     skipped = [
-        t("duty.copy_clash", lang, name=c.name, one=turn_text(c.first), other=turn_text(c.second))
+        t(
+            "duty.copy_clash",
+            lang,
+            name=c.name,
+            one=turn_text(c.first, lang),
+            other=turn_text(c.second, lang),
+        )
         for c in plan.clashes
     ]
     skipped += [t("duty.copy_left", lang, who=said(p)) for p in plan.left]

@@ -16,9 +16,12 @@ from dothi.ioc.desk import ONLINE_BEATS, Desk
 from dothi.ioc.span import Span
 from dothi.kernel.period import Period
 from dothi.lake import registry
+from dothi.lake.contract import Contract
 from dothi.lake.registry import Dataset, Thing
 from dothi.web.view import Level
 
+LONGEST_RHYTHM = timedelta(days=1)
+"""A station sends at least daily."""
 LEVELS: Mapping[str, Level] = {"notice": "notice", "warning": "warning", "urgent": "critical"}
 
 
@@ -146,7 +149,7 @@ def _curve(desk: Desk, figures: Figures, one: Latest, hours: int) -> tuple[float
 
 @dataclass(frozen=True)
 class Signal:
-    """A station of a dataset: when its newest value was measured, and whether it sends as its
+    """A station or another thing of a dataset: when its newest value was measured, and whether it sends as its
     rhythm promises."""
 
     dataset: Dataset
@@ -160,7 +163,21 @@ class Signal:
 
 
 def signals(desk: Desk, actor: Actor) -> list[Signal]:
-    """Every station that has ever sent anything, of the datasets that are measured, not computed."""
+    """Every station that has ever sent anything, of the datasets that are measured, not computed.
+
+    What people type, and what comes more seldom than daily, is of no station.
+    """
+    return [one for one in watched(desk, actor) if of_station(one.dataset.contract)]
+
+
+def of_station(contract: Contract) -> bool:
+    """Whether what a dataset measures is sent by stations."""
+    rhythm = contract.time.rhythm if contract.time else None
+    return contract.form is None and rhythm is not None and rhythm <= LONGEST_RHYTHM
+
+
+def watched(desk: Desk, actor: Actor) -> list[Signal]:
+    """Everything that has a measured figure, stations or not."""
     computed = desk.computed()
     out: list[Signal] = []
     for dataset in desk.datasets():

@@ -57,9 +57,10 @@ def forms_plan(
     site: _Site,
     forms: _Forms,
     until: FromQuery[str] = "",
+    phase: FromQuery[str] = "",
 ) -> Response[str]:
-    """A form's parties by period."""
-    view = forms_view.one_plan(forms, actor, lang_of(request), form, until)
+    """A form's parties by period, all of them or those in one state."""
+    view = forms_view.one_plan(forms, actor, lang_of(request), form, until, phase)
     shell = site.shell(request, view.title, BASE)
     return site.page(request, "forms/plan.html", shell, view)
 

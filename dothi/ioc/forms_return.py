@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from dothi.forms import typed
+from dothi.forms import rules, typed
 from dothi.forms.model import EDITABLE, Act, Phase, Place, State
 from dothi.forms.service import Sheet
 from dothi.identity.model import Actor
@@ -127,6 +127,10 @@ def one(desk: Desk, actor: Actor, lang: str, found: Sheet, sent: Sent | None = N
     form = place.form
     editable = found.may_enter and stored.state in EDITABLE
     by_column, note_faults, told = _faults(sent, {a.name for a in form.asked}, lang)
+    if editable and not (sent and sent.stale):
+        for fault in (rules.fault(place, check, lang) for check in found.broken):
+            there = by_column.get(fault.where, ())
+            by_column[fault.where] = tuple(dict.fromkeys((*there, fault.text(lang))))
     groups = tuple(
         (
             group.title[lang] if group.title else "",

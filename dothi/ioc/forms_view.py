@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date as date_
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from dothi.forms import plan
 from dothi.forms.model import Phase, Place, Return, periods
@@ -24,6 +26,8 @@ BASE = "/forms"
 SHOWN = 6
 """Periods that the plan shows at once."""
 MOST_LISTED = 200
+LATE = "late"
+"""The word for returns that are late, beside those for phases."""
 LEVELS: Mapping[Phase, Level] = {
     Phase.EMPTY: "unknown",
     Phase.DRAFT: "unknown",
@@ -72,8 +76,18 @@ class MineView:
 
 
 @dataclass(frozen=True)
+class Count:
+    """How many returns stand so; `url` shows them, or all again where they are `current`."""
+
+    state: Status
+    url: str
+    current: bool
+
+
+@dataclass(frozen=True)
 class PlanView:
-    """A form's parties with the state of each of its `periods`; `counts` are of the one `counted`."""
+    """A form's parties with the state of each of its `periods`, those that are late and those that
+    wait in the period `counted` first. `counts` are of that period and lead to their returns."""
 
     title: str
     help: str
@@ -81,7 +95,7 @@ class PlanView:
     periods: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[str, Status] | None, ...]], ...]
     counted: str
-    counts: tuple[Status, ...]
+    counts: tuple[Count, ...]
     pages: tuple[Choice, ...]
     data_url: str
 
@@ -107,7 +121,7 @@ def mine(forms: Forms, actor: Actor, lang: str) -> MineView:
         form = plan.form_of(dataset)
         wanted = periods(form, day)
         last = next((p for p in wanted if p.last_day < day), wanted[0])
-        states = _states(counts, late, lang)
+        states = tuple(one for _, one in _states(counts, late, lang))
         title = dataset.contract.title[lang]
         listed.append(FormLine(f"{BASE}/{dataset.name}", title, last.label(lang), states))
     return MineView(
@@ -121,8 +135,11 @@ def mine(forms: Forms, actor: Actor, lang: str) -> MineView:
     )
 
 
-def one_plan(forms: Forms, actor: Actor, lang: str, name: str, until: str) -> PlanView:
-    """A form's plan. Raises NotFound for who may see none of its returns."""
+def one_plan(
+    forms: Forms, actor: Actor, lang: str, name: str, until: str, phase: str = ""
+) -> PlanView:
+    """A form's plan; with `phase` (one of `Phase`, or "late") only who stands so in the counted period.
+    Raises NotFound for who may see none of its returns."""
     day = today()
     with forms.db.transaction() as conn:
         dataset = registry.find(conn, name)
@@ -138,7 +155,8 @@ def one_plan(forms: Forms, actor: Actor, lang: str, name: str, until: str) -> Pl
     late = 0
     rows = []
     last = next((p for p in shown if p.last_day < day), shown[0])
-    for party, line in lines.values():
+    last_of = {code: line.get(last.code) for code, (_, line) in lines.items()}
+    for party, line in sorted(lines.values(), key=lambda x: _rank(last_of[x[0].code], day)):
         cells: list[tuple[str, Status] | None] = []
         for period in shown:
             if period.code not in line:
@@ -149,7 +167,9 @@ def one_plan(forms: Forms, actor: Actor, lang: str, name: str, until: str) -> Pl
             if period is last:
                 counts[found.phase] = counts.get(found.phase, 0) + 1
                 late += found.late(place.due, day)
-        rows.append((party.title[lang], tuple(cells)))
+        if not phase or _stands(last_of[party.code], phase, day):
+            rows.append((party.title[lang], tuple(cells)))
+    around = {"until": until} if first else {}
     pages = []
     if first:
         newer = codes[max(0, first - SHOWN)]
@@ -169,7 +189,11 @@ def one_plan(forms: Forms, actor: Actor, lang: str, name: str, until: str) -> Pl
         periods=tuple(p.label(lang) for p in shown),
         rows=tuple(rows),
         counted=last.label(lang),
-        counts=_states(counts, late, lang),
+        counts=tuple(
+            Count(one, f"{BASE}/{name}?{urlencode(around | asked)}", word == phase)
+            for word, one in _states(counts, late, lang)
+            for asked in ({} if word == phase else {"phase": word},)
+        ),
         pages=tuple(pages),
         data_url=f"/data/{name}" if decide(actor, "dataset.read", dataset.resource).allowed else "",
     )
@@ -192,13 +216,28 @@ def status_of(place: Place, found: Return, lang: str) -> Status:
     return Status(LEVELS[found.phase], t(f"forms.phase_{found.phase.value}", lang))
 
 
-def _states(counts: Mapping[Phase, int], late: int, lang: str) -> tuple[Status, ...]:
-    """How many returns there are in each state, and how many of them are late."""
+def _rank(found: tuple[Place, Return] | None, day: date_) -> int:
+    """What somebody has to see to first: late, then waiting for approval, then the others by name."""
+    if found is None:
+        return 3
+    place, one = found
+    return 0 if one.late(place.due, day) else 1 if one.phase is Phase.SUBMITTED else 2
+
+
+def _stands(found: tuple[Place, Return] | None, phase: str, day: date_) -> bool:
+    if found is None:
+        return False
+    place, one = found
+    return one.late(place.due, day) if phase == LATE else one.phase.value == phase
+
+
+def _states(counts: Mapping[Phase, int], late: int, lang: str) -> list[tuple[str, Status]]:
+    """How many returns there are in each state, and how many of them are late; each by its word."""
     out = []
     for phase in Phase:
         if count := counts.get(phase, 0):
             text = t("forms.count", lang, count=count, state=t(f"forms.phase_{phase.value}", lang))
-            out.append(Status(LEVELS[phase], text))
+            out.append((phase.value, Status(LEVELS[phase], text)))
     if late:
-        out.append(Status("critical", t("forms.count_late", lang, count=late)))
-    return tuple(out)
+        out.append((LATE, Status("critical", t("forms.count_late", lang, count=late))))
+    return out

@@ -84,12 +84,17 @@ def asked(
     return tuple(
         Asked(
             name,
-            t(f"reading.option_{name}", lang),
+            _label(t(f"reading.option_{name}", lang)),
             str(how.get(name, "")),
             offered.get(name, ()),
         )
         for name in CHOICES
     )
+
+
+def _label(help_text: str) -> str:
+    """The help of a command's option as the label of a field: it begins as a sentence."""
+    return help_text[:1].upper() + help_text[1:]
 
 
 def found(description: dict[str, Any], name: str, mark: str, contract: str, lang: str) -> Found:
@@ -112,7 +117,7 @@ def found(description: dict[str, Any], name: str, mark: str, contract: str, lang
                 for row in description["rows"]
             ),
         ),
-        looked_at=t(key, lang, rows=description["looked_at"]),
+        looked_at=t(key, lang, rows=description["looked_at"]) if description["looked_at"] else "",
         contract=contract,
         offered={
             name: tuple(map(one_line, description["notes"].get(several, ())))

@@ -15,6 +15,7 @@ from dothi.identity.policy import Resource, decide, require
 from dothi.indicators.model import Better
 from dothi.ioc import aims, figures, leader_list, leader_numbers, overview
 from dothi.ioc import leader_view as lv
+from dothi.ioc.admin.trail import called
 from dothi.ioc.desk import Desk
 from dothi.ioc.figures import Figures
 from dothi.ioc.leader_list import Number
@@ -367,7 +368,11 @@ def fix_form(
         roles=tuple((r.value, t(f"identity.role.{r.value}", lang)) for r in leader_list.ANSWERING),
         faults={f.where: f.text(lang) for f in error.faults} if error else {},
         past=tuple(
-            lv.PastList(x.at, x.by, tuple(titles[n.key] for n in x.numbers if n.key in titles))
+            lv.PastList(
+                x.at,
+                called(x.ref, x.by, lang),
+                tuple(titles[n.key] for n in x.numbers if n.key in titles),
+            )
             for x in lists
         ),
         back_url=BASE,

@@ -41,15 +41,17 @@ class Fixed:
 
     numbers: tuple[Number, ...]
     at: datetime
+    ref: str
     by: str
 
 
 def lists(conn: Connection, limit: int = 20) -> list[Fixed]:
     """The newest lists, newest first."""
     rows = conn.execute(
-        "SELECT numbers, fixed_at, fixer_name FROM leader_list ORDER BY id DESC LIMIT %s", (limit,)
+        "SELECT numbers, fixed_at, fixed_by, fixer_name FROM leader_list ORDER BY id DESC LIMIT %s",
+        (limit,),
     ).fetchall()
-    return [Fixed(tuple(Number(**one) for one in row[0]), row[1], row[2]) for row in rows]
+    return [Fixed(tuple(Number(**one) for one in row[0]), *row[1:]) for row in rows]
 
 
 def numbers(conn: Connection) -> tuple[Number, ...]:

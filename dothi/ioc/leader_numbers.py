@@ -184,7 +184,7 @@ def _score(desk: Desk, one: Scored, part: str, lang: str) -> Known:
     label = shown.label(lang)
     if one.as_of is not None and shown.end > one.as_of:
         label = t("leader.so_far", lang, period=label)
-    aim = aims.of_score(desk, one.name, part, aims.PROVINCE, shown, value, about, lang)
+    aim = aims.of_score(desk, one.name, part, aims.PROVINCE, shown, value, about, lang, decimals=1)
     most = found[shown.code, part].most
     last = shown.previous()
     change = None

@@ -172,7 +172,7 @@ class _Value:
 
 def _signals(desk: Desk, actor: Actor, one: Service) -> list[Signal]:
     own = {dataset.id for dataset in one.datasets}
-    return [signal for signal in figures.signals(desk, actor) if signal.dataset.id in own]
+    return [signal for signal in figures.watched(desk, actor) if signal.dataset.id in own]
 
 
 def _measured(desk: Desk, actor: Actor, one: Service) -> dict[int, list[_Value]]:
@@ -426,9 +426,7 @@ def _indicator(indicator: Indicator, lang: str) -> Part:
     note = t(f"subjects.grain_{definition.grain}", lang)
     verify = [definition.verify[lang]] if definition.verify else []
     verify += [
-        f"{limit.title[lang]}: {number(limit.limit, lang)} ({limit.source})"
-        for limit in definition.thresholds
-        if limit.verify
+        f"{limit.title[lang]}: {limit.source}" for limit in definition.thresholds if limit.verify
     ]
     return Part(
         definition.title[lang], f"{INDICATORS}/{definition.name}",

@@ -123,18 +123,14 @@ def alone(desk: Desk, actor: Actor, lang: str, span: Span, one: Service, name: s
 
 
 def league(lang: str, span: Span, one: Service, n: int) -> ListView:
-    """Things by their newest figure, the best first; what is not fresh comes last. Raises NotFound."""
+    """Things by their newest figure, the worst first; what is not fresh comes last. Raises NotFound."""
     section = _section(one, n, "league")
     figs = next((f for f in one.figures if f.indicator.name == section.indicator), None)
     if figs is None:
         raise NotFound("web.no_page")
     output = figs.indicator.definition.outputs[0]
     unit = "" if output.unit in ("1", "count") else f" {output.unit}"
-    lowest_first = output.better == "lower"
-    ordered = sorted(
-        figs.newest.values(),
-        key=lambda x: (not figs.fresh(x), x.value if lowest_first else -x.value),
-    )
+    ordered = sorted(figs.newest.values(), key=figs.rank)
     lines = []
     for place, latest in enumerate(ordered[: section.most], 1):
         fresh = figs.fresh(latest)

@@ -21,11 +21,13 @@ MOST_LETTERS = 2_000
 
 @dataclass(frozen=True)
 class Check:
-    """A named rule; `sql` is the checked condition, its columns quoted."""
+    """A named rule; `sql` is the checked condition, its columns quoted; `columns` are those that it
+    names, in its order."""
 
     name: str
     title: dict[str, str]
     sql: str
+    columns: tuple[str, ...]
 
 
 def read_checks(
@@ -45,15 +47,15 @@ def read_checks(
         if not isinstance(rule, str) or not rule.strip():
             reading.fault(place, "lake.yaml_want_text", name=name)
             continue
-        if sql := _condition(reading, place, rule, columns):
-            out.append(Check(name, title, sql))
+        if found := _condition(reading, place, rule, columns):
+            out.append(Check(name, title, *found))
     return tuple(out)
 
 
 def _condition(
     reading: Reading, place: Place, rule: str, columns: tuple[Column, ...]
-) -> str | None:
-    """The rule as checked SQL; None after a fault."""
+) -> tuple[str, tuple[str, ...]] | None:
+    """The rule as checked SQL and the columns that it names; None after a fault."""
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import ParseError, TokenError
@@ -95,4 +97,8 @@ def _condition(
     if told is None or told[0] != "BOOLEAN":
         reading.fault(place, "lake.check_no_condition")
         return None
-    return sql
+    # Left to right: the walk goes by depth otherwise.
+    named = dict.fromkeys(
+        node.name for node in tree.walk(bfs=False) if isinstance(node, exp.Column)
+    )
+    return sql, tuple(named)

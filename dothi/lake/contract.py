@@ -62,11 +62,18 @@ class Contract:
     snapshot: bool = False
     """A file of records speaks for the whole dataset: rows missing in it are withdrawn."""
     checks: tuple[Check, ...] = ()
-    """What every row of records should fulfil; a row that does not is kept as suspect."""
+    """What every row of records should fulfil; a row that does not is kept as suspect. Of a series
+    with a form: what every return has to fulfil."""
     units: Units | None = None
     """Where a series has codes of administrative units in its key."""
     form: Form | None = None
     """Where officers type its figures."""
+
+    @property
+    def row_columns(self) -> tuple[Column, ...]:
+        """What a row holds that `checks` are about: the columns of records, the key and the
+        parameters of a series."""
+        return self.columns or row_columns(self.key, self.parameters)
 
     def parameter(self, name: str) -> Parameter:
         """The parameter of that name; KeyError when there is none."""
@@ -115,7 +122,8 @@ def _contract(reading: Reading, text: str | None = None) -> Contract:
     if kind == "records":
         readers = (*read_record_readers(reading, given, columns), *own_records_readers(columns))
     for word in ("rows", "checks"):
-        if word in doc and kind != "records":
+        typed = word == "checks" and "form" in doc
+        if word in doc and kind != "records" and not typed:
             reading.fault((word,), "lake.only_for_records", name=word)
     if "units" in doc and kind != "series":
         reading.fault(("units",), "lake.only_for_series", name="units")
@@ -133,7 +141,7 @@ def _contract(reading: Reading, text: str | None = None) -> Contract:
         sharing=_sharing(reading, doc),
         freshness=read_duration(reading, doc, (), "freshness"),
         snapshot=reading.choice(doc, (), "rows", ("upsert", "snapshot"), "upsert") == "snapshot",
-        checks=read_checks(reading, doc, columns),
+        checks=read_checks(reading, doc, columns or row_columns(key, parameters)),
         units=read_units(reading, doc["units"], key) if "units" in doc else None,
         form=read_form(reading, doc["form"], key, parameters, columns, time)
         if "form" in doc
@@ -152,6 +160,11 @@ def _key(reading: Reading, value: Any) -> tuple[Column, ...]:
         elif name in RESERVED:
             reading.fault(("key", i), "lake.reserved_name", name=name)
     return tuple(Column(str(name), required=True) for name in names)
+
+
+def row_columns(key: tuple[Column, ...], parameters: tuple[Parameter, ...]) -> tuple[Column, ...]:
+    """Key and parameters of a series as columns of one row."""
+    return (*key, *(Column(p.name, "number", p.title) for p in parameters))
 
 
 def _parameters(reading: Reading, doc: dict[str, Any]) -> tuple[Parameter, ...]:

@@ -95,7 +95,10 @@ class Reading:
     def mapping(self, value: Any, place: Place, *, known: set[str] | None = None) -> dict[str, Any]:
         """A mapping; with `known`, keys outside it are faults."""
         if not isinstance(value, dict):
-            self.fault(place, "lake.yaml_want_mapping", name=_last(place))
+            if place:
+                self.fault(place, "lake.yaml_want_mapping", name=_last(place))
+            else:
+                self.fault(place, "lake.yaml_want_document")
             return {}
         for key in value:
             if known is not None and key not in known:
@@ -187,4 +190,4 @@ class Reading:
 
 
 def _last(place: Place) -> str:
-    return str(place[-1]) if place else "the document"
+    return str(place[-1])

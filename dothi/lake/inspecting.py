@@ -171,7 +171,9 @@ def about_table(found: dict[str, Any], lang: str) -> list[str]:
         )
     if found["ends"]:
         lines.append(t("reading.said_ends", lang, names=listed(found["ends"])))
-    if key := found["key"]:
+    if not found["looked_at"]:
+        lines.append(t("reading.said_no_rows", lang))
+    elif key := found["key"]:
         lines += about_key(key, lang)
     if found["left_out"]:
         lines.append(t("reading.said_left_out", lang, names=listed(found["left_out"][:20])))
@@ -197,6 +199,8 @@ def about_column(column: dict[str, Any], lang: str) -> list[str]:
         said.append(t("reading.said_wordy", lang))
     if column.get("decimal") == ",":
         said.append(t("reading.said_comma", lang))
+    if column.get("thousands") in (".", ","):
+        said.append(t("reading.said_thousands", lang, mark=column["thousands"]))
     if column["blank"]:
         said.append(t("reading.said_blank", lang, share=100 * column["blank"]))
     if column.get("missing"):

@@ -46,6 +46,18 @@ class StagedRecords:
         self._names = ", ".join(quoted(c.name) for c in self._contract.columns)
         root.execute(f"SET temp_directory = {literal(work)}")
 
+    def periods(self) -> list[Any]:
+        """What stands in the period's column of a dataset that has a form; else nothing."""
+        form = self._contract.form
+        if form is None or form.period_column is None:
+            return []
+        name = quoted(form.period_column)
+        found = self._root.execute(
+            f"SELECT DISTINCT {name} FROM "
+            f"read_parquet({literal(self._files / 'rows.parquet')}) WHERE {name} IS NOT NULL"
+        ).fetchall()
+        return [value for (value,) in found]
+
     def batch(self, source: Source) -> Batch:
         """Everything the file brings, ready to commit."""
         rejects = self._rejects()

@@ -25,6 +25,7 @@ from dothi.lake.commit import same_file
 from dothi.lake.contract import Contract
 from dothi.lake.drift import drift
 from dothi.lake.engine import engine
+from dothi.lake.form_only import only_by_form
 from dothi.lake.load_records import StagedRecords
 from dothi.lake.model import (
     MOST_CLASHES,
@@ -190,9 +191,11 @@ def _load(
         source = replace(source, file_sha256=sha256)
         if dataset.contract.kind == "records":
             records = StagedRecords(root, result.files, Path(work), value, dataset)
+            only_by_form(dataset.contract, records.periods())
             batch = records.batch(source)
         else:
             series = _Staged(root, result.files, Path(work), value, dataset, body)
+            only_by_form(dataset.contract, series.newest())
             batch = series.batch(lake, source)
         if not len(batch.rows) and (note is None or batch.snapshot or not batch.rejects):
             raise Invalid(
@@ -279,6 +282,13 @@ class _Staged:
         readers = {reader.name: reader for reader in dataset.contract.readers}
         reader = readers.get(value["reader"])
         self._time = reader.time if reader else dataset.contract.time
+
+    def newest(self) -> list[datetime]:
+        """The last instant (UTC, without a zone) of a dataset that has a form; else nothing."""
+        if self._dataset.contract.form is None:
+            return []
+        last = self._one(f"SELECT max(t) FROM {self._rows}")
+        return [] if last is None else [last]
 
     def batch(self, lake: Lake, source: Source) -> Batch:
         """Everything the file brings, ready to commit."""

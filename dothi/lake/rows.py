@@ -12,6 +12,7 @@ from dothi.kernel.time import parse_instant, utc_now, zone
 from dothi.lake import registry
 from dothi.lake.columns import Column
 from dothi.lake.contract import Contract
+from dothi.lake.form_only import DOOR, only_by_form
 from dothi.lake.loading import FUTURE
 from dothi.lake.model import Batch, Quality, RecordRows, Reject, SeriesRows, Source
 from dothi.lake.registry import Dataset
@@ -77,6 +78,8 @@ def _series(lake: Lake, dataset: Dataset, rows: Sequence[dict[str, Any]], source
                 continue
             # Of two values for one instant in one request the later row is the device's last word.
             found[((key, name), at)] = (v, q, number)
+    if source.door != DOOR:
+        only_by_form(contract, {at for _, at in found})
     ids = lake.stream_ids(dataset, {name for name, _ in found})
     values = found.values()
     series = SeriesRows(
@@ -154,6 +157,8 @@ def _records(dataset: Dataset, rows: Sequence[dict[str, Any]], source: Source) -
             continue
         key = "\x1f".join(str(clean[c.name]) for c in contract.key)
         found[key] = ({c.name: clean.get(c.name) for c in contract.columns}, number)
+    if source.door != DOOR and contract.form and (column := contract.form.period_column):
+        only_by_form(contract, {row[column] for row, _ in found.values()})
     records = RecordRows(
         dataset.id,
         list(found),

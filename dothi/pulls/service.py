@@ -89,7 +89,9 @@ def add_source(conn: Connection, actor: Actor, sent: Mapping[str, str]) -> Sourc
     Raises Invalid with all faults, Forbidden for another agency's, Conflict for a taken name.
     """
     belongs = agency_id(conn, sent.get("agency", ""))
-    require(actor, "pull.manage", Resource("pull", owner_agency=belongs))
+    # Without an agency the form comes back; whose it would be is asked when it is known.
+    owner = actor.agency_id if belongs is None else belongs
+    require(actor, "pull.manage", Resource("pull", owner_agency=owner))
     faults: list[Fault] = []
     if belongs is None:
         faults.append(Fault("agency", "pulls.want_agency"))

@@ -253,7 +253,7 @@ DONE = frozenset({
     "linked", "unlinked", "merged", "closed", "lock", "unlock", "sessions", "revoked", "shared",
     "pull_on", "pull_off", "pull_run", "pull_again", "pull_password",
     "defined", "loaded", "loaded_before", "urged", "urged_before", "handed_in", "approved",
-    "sent_back", "recalled", "correcting", "abandoned",
+    "sent_back", "recalled", "correcting", "abandoned", "written_before",
 })  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from dothi.work.calendars import Calendars
 from dothi.work.kinds import KINDS, kind_of
 from dothi.work.model import (
     CLOSED,
+    OPEN,
     Item,
     Move,
     Rule,
@@ -211,6 +212,18 @@ def give_to_person(
         fault = Fault("person", "work.no_person", {"account": account_id})
         raise Invalid("work.gift_invalid", faults=[fault])
     return _apply(conn, actor, item, rule, Move.GIVE_PERSON, note, now, assignee=account_id)
+
+
+def settle(conn: Connection, actor: Actor, dedupe_key: str, note: str) -> bool:
+    """End the open item with this key, because what it asked for has been done; whether there is
+    one. `note` says what was done."""
+    item = store.lock_open(conn, dedupe_key, Calendars(conn))
+    if item is None:
+        return False
+    require(actor, "work.judge", item.resource)
+    rule = Rule(OPEN, State.VERIFIED, "work.judge")
+    _apply(conn, actor, item, rule, Move.VERIFY, note, None, assignee=item.assignee)
+    return True
 
 
 def possible(actor: Actor, item: Item) -> tuple[Move, ...]:

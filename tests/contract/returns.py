@@ -25,6 +25,8 @@ time: {{zone: Asia/Ho_Chi_Minh, rhythm: P1M}}
 key: [agency]
 parameters:
   count: {{title: {{vi: Số lượng, en: Count}}, unit: "1", range: [0, 1000]}}
+checks:
+  no_dozen: {{rule: count <> 13, title: {{vi: Không phải 13, en: Never thirteen}}}}
 form:
   period: {{grain: month, since: 2020-01}}
   by: {{column: agency, agencies: [{ours}, {others}]}}

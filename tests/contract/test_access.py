@@ -37,8 +37,8 @@ EXPECTED: dict[str, Any] = yaml.safe_load(
 ACTORS: list[str] = EXPECTED["actors"]
 ROUTES: dict[str, dict[str, str]] = EXPECTED["routes"]
 NOWHERE = 2_000_000_000
-TARGET = {"figure": "vn_aqi_daily aqi", "grain": "day", "direction": "at_most", "value": "100",
-          "valid_from": "2026-01-01", "ground": "for tests"}  # fmt: skip
+TARGET = {"figure": "vn_aqi_daily aqi", "grain": "day", "place": f"agency:{OURS}",
+          "direction": "at_most", "value": "100", "valid_from": "2026-01-01", "ground": "for tests"}  # fmt: skip
 CHEAP = Passwords(memory_kib=1024, passes=1)
 
 
@@ -123,7 +123,7 @@ SHOWN_AT = {
 """The address that shows a thing, or what it is part of, to who may know of it."""
 NO_THINGS = {
     "{panel:str}", "{row:int}", "{what:str}", "{tree:str}", "{digest:str}", "{path:path}",
-    "{period:str}", "{act:str}", "{sha256:str}",
+    "{period:str}", "{act:str}", "{sha256:str}", "{number:int}",
 }  # fmt: skip
 
 
@@ -286,6 +286,11 @@ def _form(fields: dict[str, str]) -> Callable[..., Any]:
         return client.post(path, data=fields)
 
     return ask
+
+
+def _withdraw(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    address = path.replace("{number:int}", str(NOWHERE))
+    return client.post(address, data={"reason": "for tests"})
 
 
 def _live(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
@@ -520,6 +525,7 @@ ASKING: dict[str, Callable[..., Any]] = {
     "GET /ioc/figure": _figure,
     "GET /ioc/download": _figure,
     "POST /admin/targets": _form(TARGET),
+    "POST /admin/targets/{number:int}/withdraw": _withdraw,
     "GET /ioc/explain": _explain,
     "GET /services/environment/explain": _explain,
     "GET /ioc/assign": _give,

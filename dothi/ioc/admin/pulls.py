@@ -201,6 +201,13 @@ def source_add(data: Sent, visit: NamedDependency[Visit]) -> Any:
     )  # fmt: skip
 
 
+@get(SOURCES_URL, opt={"access": "pull.manage"}, sync_to_thread=True, status_code=303)
+def source_list(visit: NamedDependency[Visit]) -> Any:
+    """The sources stand on the page of the pulls; a refused form has this address."""
+    _require(visit.actor)
+    return see_other(URL)
+
+
 @get(f"{SOURCES_URL}/{{source:str}}", opt={"access": "pull.manage"}, sync_to_thread=True)
 def source_page(source: FromPath[str], visit: NamedDependency[Visit]) -> Page:
     """One source, and whether its password is known."""
@@ -408,8 +415,8 @@ def _source_rows(conn: Connection, visit: Visit, found: list[Source]) -> tuple[S
 router = Router(
     "/",
     route_handlers=[
-        pull_list, pull_add, source_add, source_page, source_password, pull_page, pull_try,
-        pull_act,
+        pull_list, pull_add, source_list, source_add, source_page, source_password, pull_page,
+        pull_try, pull_act,
     ],
     include_in_schema=False,
 )  # fmt: skip

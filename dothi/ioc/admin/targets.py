@@ -8,7 +8,7 @@ from functools import partial
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 
 from dothi.identity import units_read
 from dothi.identity.model import Actor
@@ -18,6 +18,7 @@ from dothi.indicators import target_words, targets
 from dothi.indicators.target import DIRECTIONS, PROVINCE, Target, counting
 from dothi.indicators.targets import TAKES_BACK, Measure
 from dothi.ioc.admin.office import BASE, EMPTY, Form, Option, Page, Sent, Visit, living
+from dothi.ioc.admin.trail import called
 from dothi.kernel.i18n import t
 from dothi.kernel.period import GRAINS
 from dothi.store.database import Connection
@@ -32,7 +33,8 @@ MOST_UNITS = 500
 
 @dataclass(frozen=True)
 class TargetRow:
-    """One target in words, and whether it counts today."""
+    """One target in words, and whether it counts today. `form` names the one that withdraws it;
+    without an address it is not for this person, or withdrawn."""
 
     measure: str
     part: str
@@ -46,11 +48,14 @@ class TargetRow:
     who: str
     at: datetime
     state: Status
+    withdraw_url: str | None
+    form: str
 
 
 @dataclass(frozen=True)
 class TargetsView:
-    """`chosen`: only of this indicator or score. Without figures to set a target for, no form."""
+    """`chosen`: only of this indicator or score. Without figures to set a target for, no form.
+    `province`: whether this person sets what the whole province has to reach."""
 
     chosen: str
     title: str
@@ -61,6 +66,7 @@ class TargetsView:
     directions: tuple[Option, ...]
     form: Form
     today: date
+    province: bool
 
 
 @get(URL, opt={"access": "target.set"}, sync_to_thread=True)
@@ -82,6 +88,20 @@ def target_sent(visit: NamedDependency[Visit], data: Sent, measure: FromQuery[st
     )  # fmt: skip
 
 
+@post(f"{URL}/{{number:int}}/withdraw", opt={"access": "target.set"}, status_code=303,
+      sync_to_thread=True)  # fmt: skip
+def target_withdrawn(
+    visit: NamedDependency[Visit], number: FromPath[int], data: Sent, measure: FromQuery[str] = ""
+) -> object:
+    """Withdraw one, with the reason."""
+    return visit.change(
+        f"withdraw-{number}", data,
+        lambda conn: targets.withdraw(conn, visit.actor, number, data.get("reason", "")),
+        again=partial(_page, visit, measure),
+        then=lambda made: _onward(visit, made, measure),
+    )  # fmt: skip
+
+
 def _onward(visit: Visit, made: Target, measure: str) -> object:
     visit.office.bell.ring()
     query = f"measure={made.measure}&" if measure else ""
@@ -96,7 +116,16 @@ def _page(visit: Visit, measure: str, form: Form) -> Page:
         known = targets.visible(conn, visit.actor)
         chosen = measure if measure in known else ""
         found = [one for one in targets.targets(conn, chosen or None) if one.measure in known]
-        rows = tuple(_row(conn, one, found, known, today, lang) for one in found[::-1][:MOST_ROWS])
+        province = targets.may_province(conn, visit.actor)
+        gone = targets.replaced(found)
+        rows = tuple(
+            _row(conn, one, found, known, today, lang, _withdraw_url(
+                visit.actor, one, known[one.measure], chosen
+            ) if one.direction and one.id not in gone and (
+                province or one.place != PROVINCE
+            ) else None)
+            for one in found[::-1][:MOST_ROWS]
+        )  # fmt: skip
         mine = {
             name: one for name, one in known.items()
             if _may(visit.actor, one) and chosen in ("", name)
@@ -110,19 +139,26 @@ def _page(visit: Visit, measure: str, form: Form) -> Page:
                 Option(f"{name} {part}", _figure(one, part, lang))
                 for name, one in mine.items() for part in one.parts
             ),
-            places=_places(conn, lang),
+            places=_places(conn, lang, province=province),
             grains=tuple(Option(g, t(f"targets.grain_{g}", lang)) for g in GRAINS
                          if any(g in one.grains for one in mine.values())),
             directions=tuple(Option(d, t(f"targets.direction_{d}", lang))
                              for d in (*DIRECTIONS, TAKES_BACK)),
             form=form,
             today=today,
+            province=province,
         )  # fmt: skip
     return visit.show("targets.html", URL, view, title=view.title)
 
 
 def _may(actor: Actor, one: Measure) -> bool:
     return decide(actor, "target.set", one.dataset.resource).allowed
+
+
+def _withdraw_url(actor: Actor, one: Target, measure: Measure, chosen: str) -> str | None:
+    if not _may(actor, measure):
+        return None
+    return f"{URL}/{one.id}/withdraw{f'?measure={chosen}' if chosen else ''}"
 
 
 def _figure(one: Measure, part: str, lang: str) -> str:
@@ -132,11 +168,11 @@ def _figure(one: Measure, part: str, lang: str) -> str:
     return f"{said} ({unit})" if unit else said
 
 
-def _places(conn: Connection, lang: str) -> tuple[Option, ...]:
-    """The province, its agencies, its communes."""
+def _places(conn: Connection, lang: str, *, province: bool) -> tuple[Option, ...]:
+    """The province, where it is this person's, its agencies, its communes."""
     found, _ = units_read.units(conn, Wanted(units_read.today(), "commune"), limit=MOST_UNITS + 1)
     return (
-        Option(PROVINCE, t("targets.province", lang)),
+        *((Option(PROVINCE, t("targets.province", lang)),) if province else ()),
         *(Option(f"agency:{o.value}", o.text) for o in living(conn, lang)),
         *(Option(f"unit:{u.code}", u.name) for u in found if len(found) <= MOST_UNITS),
     )
@@ -144,7 +180,7 @@ def _places(conn: Connection, lang: str) -> tuple[Option, ...]:
 
 def _row(
     conn: Connection, one: Target, every: list[Target], known: dict[str, Measure], today: date,
-    lang: str,
+    lang: str, withdraw_url: str | None,
 ) -> TargetRow:  # fmt: skip
     measure = known[one.measure]
     part = measure.parts.get(one.part)
@@ -158,9 +194,11 @@ def _row(
         ground=one.ground,
         dated=one.ground_date,
         verify=one.verify,
-        who=one.setter_name,
+        who=called(one.set_by, one.setter_name, lang),
         at=one.set_at,
         state=_state(one, every, today, lang),
+        withdraw_url=withdraw_url,
+        form=f"withdraw-{one.id}",
     )
 
 
@@ -169,6 +207,9 @@ def _state(one: Target, every: list[Target], today: date, lang: str) -> Status:
     alike = [x for x in every if (x.measure, x.part, x.place, x.grain) == figures]
     if counting(alike, today) == one:
         return Status("ok", t("targets.counts", lang))
+    over = next((x for x in alike if x.id == targets.replaced(alike).get(one.id)), None)
+    if one.direction and over and not over.direction:
+        return Status("unknown", t("targets.withdrawn", lang))
     if one.valid_from > today:
         return Status("unknown", t("targets.later", lang))
     if not one.holds(today):
@@ -176,4 +217,6 @@ def _state(one: Target, every: list[Target], today: date, lang: str) -> Status:
     return Status("unknown", t("targets.replaced" if one.direction else "targets.taken_back", lang))
 
 
-router = Router("/", route_handlers=[target_list, target_sent], include_in_schema=False)
+router = Router(
+    "/", route_handlers=[target_list, target_sent, target_withdrawn], include_in_schema=False
+)

@@ -10,6 +10,7 @@ from typing import Any
 
 from dothi.identity import audit
 from dothi.identity.audit import Entry
+from dothi.identity.model import SYSTEM
 from dothi.kernel.i18n import catalogue, t
 from dothi.store.database import Connection
 
@@ -34,9 +35,10 @@ def lines(conn: Connection, lang: str, **wanted: Any) -> tuple[Line, ...]:
 
 
 def in_words(conn: Connection, entries: Iterable[Entry], lang: str) -> tuple[Line, ...]:
-    """Acts with the logins of who did them."""
+    """Acts with the logins of who did them: names may be alike, and change."""
     found = list(entries)
-    logins = _logins(conn, {ref for e in found for ref in (e.actor, e.subject) if ref})
+    refs = {ref for e in found for ref in (e.actor, e.subject) if ref}
+    logins = {ref: login for ref, login, _ in _accounts(conn, refs)}
     return tuple(
         Line(
             seq=e.seq,
@@ -51,18 +53,24 @@ def in_words(conn: Connection, entries: Iterable[Entry], lang: str) -> tuple[Lin
 
 
 def in_words_of(conn: Connection, refs: Iterable[str], lang: str) -> dict[str, str]:
-    """Who is meant by `account:7` or `key:ab12cd34`, for people."""
+    """Who is meant by `account:7` or `key:ab12cd34`, for people: by their names."""
     asked = set(refs)
-    logins = _logins(conn, asked)
-    return {ref: _who(ref, logins, lang) for ref in asked}
+    names = {ref: name for ref, _, name in _accounts(conn, asked)}
+    return {ref: _who(ref, names, lang) for ref in asked}
 
 
-def _logins(conn: Connection, refs: Iterable[str]) -> dict[str, str]:
-    rows = conn.execute(
-        "SELECT 'account:' || id, login FROM account WHERE 'account:' || id = ANY (%s)",
+def called(ref: str, name: str, lang: str) -> str:
+    """Who is meant by `ref`, by the `name` they had then."""
+    return t("admin.by_system", lang) if ref == SYSTEM.ref else name
+
+
+def _accounts(conn: Connection, refs: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Of the accounts among `refs`: the ref, the login and the name."""
+    return conn.execute(
+        "SELECT 'account:' || id, login, display_name FROM account "
+        "WHERE 'account:' || id = ANY (%s)",
         (sorted(refs),),
-    )
-    return dict(rows.fetchall())
+    ).fetchall()
 
 
 def act_text(action: str, lang: str) -> str:
@@ -76,14 +84,14 @@ def moment_of(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
-def _who(ref: str | None, logins: dict[str, str], lang: str) -> str:
+def _who(ref: str | None, names: dict[str, str], lang: str) -> str:
     if ref is None:
         return t("admin.nobody_known", lang)
-    if ref == "system":
+    if ref == SYSTEM.ref:
         return t("admin.by_system", lang)
     if ref.startswith("key:"):
         return t("admin.by_key", lang, prefix=ref.removeprefix("key:"))
-    return logins.get(ref, ref)
+    return names.get(ref, ref)
 
 
 def _detail(text: str) -> str:

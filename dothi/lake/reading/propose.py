@@ -29,6 +29,13 @@ MOST_DECIMALS = 6
 BINARY_REST = 1e-9
 _YEAR_IN_WORDS = r"(?P<{name}>(?:19|20)[0-9][0-9])"
 _UNIT_ABOVE = re.compile(r"(?i)(?:đơn vị(?: tính)?|đvt|unit)\s*:\s*([^()\[\],;]{1,15})")
+_NO_TITLE = re.compile(
+    r"(?i)cộng h[oò][aà] xã hội|độc lập|ủy ban nhân dân|uỷ ban nhân dân|ubnd\b|sở\b|\(|"
+    r"(?:biểu|mẫu|phụ lục)(?: mẫu)?(?: số)?\s*\S*$|(?:nguồn|source)\s*:|(?:kèm theo|ban hành)\b"
+)
+"""How the lines of a form's head begin that say nothing of the table."""
+_LEAST_TITLE, _LONGEST_TITLE = 3, 200
+"""In words and in characters."""
 _UNIT = re.compile(r"\s*(?:\(([^()]{1,15})\)|\[([^\[\]]{1,15})\]|,\s*(\S{1,12}))\s*$")
 
 
@@ -78,7 +85,7 @@ def propose(
     is; with instants in `zone`, or else in Việt Nam's. A unit is what the header says in brackets,
     "1" where it says none."""
     decimal, thousands = agree(seen.guesses, seen.values)
-    title = " ".join(seen.title.replace("_", " ").split())
+    title = title_above(seen.notes) or " ".join(seen.title.replace("_", " ").split())
     name = named or slug(seen.title)[:63]
     doc: dict[str, Any] = {
         "dataset": name,
@@ -309,6 +316,16 @@ def unit_above(notes: dict[str, Any]) -> str:
                 with suppress(Invalid):
                     return units.unit(said).symbol
     return "1"
+
+
+def title_above(notes: dict[str, Any]) -> str:
+    """The line above the table that is its title; "" where none looks like one."""
+    for line in notes.get("above", ()):
+        said = " ".join(line.split())
+        plain = len(said.split()) >= _LEAST_TITLE and len(said) <= _LONGEST_TITLE
+        if plain and not _NO_TITLE.match(said) and not _UNIT_ABOVE.match(said):
+            return said
+    return ""
 
 
 def unit_of(header: str) -> tuple[str, str]:

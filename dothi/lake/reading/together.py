@@ -37,6 +37,8 @@ def agree(guesses: Sequence[Guess], values: Sequence[Texts]) -> tuple[str, str]:
     decimal = decimals.most_common(1)[0][0] if decimals else "."
     grouped = [(n, t) for (mark, t), n in weights.items() if mark == decimal and t]
     thousands = max(grouped)[1] if grouped else ""
+    if decimal == "," and not thousands and _groups_by_points(guesses, values):
+        thousands = "."
     number = _number(decimal, thousands)
     for found, texts in zip(guesses, values, strict=True):
         if found.kind not in _MARKED or (found.decimal, found.thousands or "") in (
@@ -61,6 +63,16 @@ def _ambiguous(found: Guess, texts: Texts) -> bool:
         found.decimal == "."
         and not found.thousands
         and all(_AMBIGUOUS.fullmatch(t.strip()) for t in texts if t and t.strip())
+    )
+
+
+def _groups_by_points(guesses: Sequence[Guess], values: Sequence[Texts]) -> bool:
+    """Whether a column has 1.234, which beside a decimal comma is more than a thousand."""
+    return any(
+        found.kind == "number"
+        and _ambiguous(found, texts)
+        and any("." in text for text in texts if text)
+        for found, texts in zip(guesses, values, strict=True)
     )
 
 

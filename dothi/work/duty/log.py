@@ -37,6 +37,7 @@ MOST_PULLED = 200
 MOST_OPEN = 20
 _PULLED = ("work.opened", "work.raised", "work.moved")
 _WORK = re.compile(r"[A-Z]{2,4}-\d{4}-\d{4,8}", re.ASCII)
+_WORK_PAGE = re.compile(r"/work/([A-Za-z]{2,4}-\d{4}-\d{4,8})(?:[/?#].*)?", re.ASCII)
 _PAGE = re.compile(r"(?:https?://[^/\s]+)?(/[a-z][^\s\\]{0,300})")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -104,7 +105,7 @@ def write(
     there = writer(conn, actor, agency, now)
     faults: list[Fault] = []
     text = _text(new.text, faults)
-    links = _links(new.link, faults)
+    links = _links(conn, actor, new.link, faults)
     at = new.at or now
     if not now - EARLIEST <= at <= now:
         faults.append(Fault("at", "duty.at_range"))
@@ -325,18 +326,28 @@ def _text(text: str, faults: list[Fault], where: str = "text") -> str:
     return text
 
 
-def _links(link: str, faults: list[Fault]) -> list[Link]:
-    """The code of a work item or the address of a page of ours, as a link."""
+def _links(conn: Connection, actor: Actor, link: str, faults: list[Fault]) -> list[Link]:
+    """The code of a work item that the actor may see, or the address of a page of ours, as a link."""
     link = link.strip()
     if not link:
         return []
     if _WORK.fullmatch(link.upper()):
-        return [Link(f"/work/{link.upper()}", link.upper())]
-    found = _PAGE.fullmatch(link)
-    if found is None or not found[1].isprintable() or found[1].startswith("//"):
-        faults.append(Fault("link", "duty.link_shape"))
-        return []
-    return [Link(found[1], found[1])]
+        code = link.upper()
+        made = Link(f"/work/{code}", code)
+    else:
+        found = _PAGE.fullmatch(link)
+        if found is None or not found[1].isprintable() or found[1].startswith("//"):
+            faults.append(Fault("link", "duty.link_shape"))
+            return []
+        made = Link(found[1], found[1])
+        page = _WORK_PAGE.fullmatch(made.url)
+        code = page[1] if page else None
+    if code is not None:
+        try:
+            inbox.item(conn, actor, code)
+        except (NotFound, Forbidden):
+            faults.append(Fault("link", "duty.link_none", {"code": code}))
+    return [made]
 
 
 def _told(conn: Connection, actor: Actor, agency: int, entry: int) -> None:

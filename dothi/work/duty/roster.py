@@ -15,6 +15,7 @@ from dothi.identity import audit
 from dothi.identity.model import Actor
 from dothi.identity.policy import require
 from dothi.kernel.errors import Conflict, Fault, Invalid, NotFound
+from dothi.kernel.i18n import t
 from dothi.kernel.text import nfc
 from dothi.kernel.time import VN, day_start, local_date, utc_now
 from dothi.store.database import Connection
@@ -363,10 +364,20 @@ def _put(
                    other="; ".join(turn_text(one) for one in others))  # fmt: skip
 
 
-def turn_text(turn: Turn) -> str:
-    """A turn as people name it: "Ca đêm 21/11/2026 (22:00–06:00)"."""
+def hours_text(shift: Shift, lang: str) -> str:
+    """From when to when it lasts; "07:00 – 07:00 hôm sau" where it ends on the next day."""
+    begins, ends = f"{shift.begins:%H:%M}", f"{shift.ends:%H:%M}"
+    if shift.ends > shift.begins:
+        return f"{begins}–{ends}"
+    return t("duty.hours_over", lang, begins=begins, ends=ends)
+
+
+def turn_text(turn: Turn, lang: str | None = None) -> str:
+    """A turn as people name it: "Ca sáng 21/11/2026 (06:00–14:00)"; in an error, which is written
+    in no language yet, with bare hours."""
     shift = turn.shift
-    return f"{shift.name} {turn.day:%d/%m/%Y} ({shift.begins:%H:%M}–{shift.ends:%H:%M})"
+    hours = hours_text(shift, lang) if lang else f"{shift.begins:%H:%M}–{shift.ends:%H:%M}"
+    return f"{shift.name} {turn.day:%d/%m/%Y} ({hours})"
 
 
 def _told(shift: Shift, day: date | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from dothi.forms import jobs
 from dothi.forms.model import Phase, Place, State
 from dothi.identity.model import Role
 from dothi.kernel.errors import Conflict, Forbidden, Invalid, NotFound
+from dothi.lake import registry
+from dothi.lake.contract import parse_contract
+from dothi.lake.loading import FileStore, load_file
 from dothi.lake.model import Source
 from dothi.lake.rows import batch_of
-from tests.integration.forms.conftest import Town
+from tests.integration.forms.conftest import WASTE, Town
 
 OFFICER, LEADER, DATA = Role.OFFICER, Role.LEADER, Role.DATA
 
@@ -271,10 +275,25 @@ def test_rules_and_evidence_of_the_contract_hold_in_its_form(town: Town) -> None
     attach(town, place)
     with pytest.raises(Invalid) as again:
         handed_in(town, place, 2, received="10", late="11")
-    assert [f.key for f in again.value.faults] == ["forms.check_broken"]
+    assert [(f.where, f.key) for f in again.value.faults] == [("late", "forms.check_broken")]
+    assert [check.name for check in look(town, place).broken] == ["late_within"]  # already a draft
     found = handed_in(town, place, 2, received="10", late="9")
     town.forms.approve(town.actor("ubnd-a", LEADER), place, found.version)
     assert town.in_store(place) == {"received": 10, "late": 9}
+
+
+def test_rules_hold_between_the_quantities_of_a_series(town: Town) -> None:
+    contract = parse_contract(
+        WASTE.replace("dataset: waste", "dataset: checked").replace("APPROVAL", "own")
+        + "checks: {within: {rule: sorted <= collected, title: {vi: Không quá, en: Within}}}"
+    )
+    with town.db.transaction() as conn:
+        registry.register(conn, contract)
+    place = town.place("checked")
+    with pytest.raises(Invalid) as refused:
+        handed_in(town, place, collected="5", sorted="5,5")
+    assert [(f.where, f.key) for f in refused.value.faults] == [("sorted", "forms.check_broken")]
+    assert handed_in(town, place, 1, collected="5").state is State.SUBMITTED
 
 
 def test_a_later_load_of_another_door_is_told_on_the_return(town: Town) -> None:
@@ -282,8 +301,46 @@ def test_a_later_load_of_another_door_is_told_on_the_return(town: Town) -> None:
     approved(town, place, collected="10")
     assert look(town, place).differs == ()
     row = {"commune": "ubnd-a", "time": place.period.start.isoformat(), "collected": 99}
-    town.lake.commit(batch_of(town.lake, town.waste, [row], Source("file")))
+    batch = batch_of(town.lake, town.waste, [row], Source("form"))
+    batch.source = Source("decision")  # a person decides between two values, wherever they are from
+    town.lake.commit(batch)
     assert look(town, place).differs == ("collected",)
+
+
+def test_no_other_door_brings_what_the_form_asks_for(town: Town, tmp_path: Path) -> None:
+    """Files, pulls (files too) and rows of programs: nothing of a period of the form, no party that
+    does not report; the years before may come."""
+    since = {"waste": ("commune", "time"), "counts": ("agency", "period")}
+    place = town.place()
+    approved(town, place, collected="10")
+    when = {"waste": place.period.start.isoformat(), "counts": place.period.code}
+    before = {"waste": "2019-12-01T00:00:00+07:00", "counts": "2019-12"}
+    files = FileStore(tmp_path / "loaded")
+    for dataset in (town.waste, town.counts):
+        party, period = since[dataset.name]
+        figures = (
+            {"collected": 99}
+            if dataset is town.waste
+            else {"received": 9, "late": 1, "closed": "2020-01-01", "sent": True}
+        )
+        for who in ("ubnd-a", "ubnd-nowhere"):
+            old = {party: who, period: before[dataset.name], **figures}
+            new = old | {period: when[dataset.name]}
+            with pytest.raises(Invalid, match=f"/forms/{dataset.name}"):
+                batch_of(town.lake, dataset, [old, new], Source("http"))
+            with pytest.raises(Invalid, match=f"/forms/{dataset.name}"):
+                load_file(town.lake, files, dataset, csv_of(tmp_path, [old, new]))
+        assert len(batch_of(town.lake, dataset, [old], Source("http")).rows)
+        assert load_file(town.lake, files, dataset, csv_of(tmp_path, [old])).outcome.new
+    assert town.in_store(place) == {"collected": 10.0}
+    assert look(town, place).differs == ()
+
+
+def csv_of(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    path = folder / "rows.csv"
+    lines = [",".join(rows[0]), *(",".join(str(v) for v in row.values()) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
 
 
 def test_what_is_late_is_told_once(town: Town) -> None:
@@ -319,7 +376,36 @@ def test_a_late_return_is_a_task_of_its_agency_once(town: Town) -> None:
     assert len(rows) == told > 0
     assert {row[0] for row in rows} == {"task"}
     assert {row[1] for row in rows} == {town.ids[f"ubnd-{x}"] for x in "abc"}
-    assert all(title.startswith("Nộp số liệu trễ hạn: ") for _, _, title in rows)
+    titles = {title for _, _, title in rows}
+    assert len(titles) == told  # each says whose return it is
+    assert all(title.startswith("Số liệu quá hạn nộp: UBND-") for title in titles)
+
+
+@pytest.mark.parametrize("approval", ["own", "none"])
+def test_a_late_task_ends_when_the_return_is_handed_in(
+    make_town: Callable[..., Town], approval: str
+) -> None:
+    from dothi.reactions import REACTIONS
+
+    town = make_town(approval)
+    (reaction,) = [c for c in REACTIONS if c.name == "late_return_to_work"]
+    told = jobs.tell_late(town.db)
+    with town.db.transaction() as conn:
+        rows = conn.execute("SELECT payload FROM event WHERE kind = 'form.late'").fetchall()
+    (late,) = [p for (p,) in rows if (p["dataset"], p["party"]) == ("waste", "ubnd-a")]
+    back = next(n for n in range(12) if town.month(n).code == late["period"])
+    handed_in(town, town.place(back=back), note="x", collected="1")
+    while reaction.advance(town.db):
+        pass
+    with town.db.transaction() as conn:
+        rows = conn.execute(
+            """SELECT w.dedupe_key, w.state, h.note FROM work_item w JOIN work_history h
+               ON h.work_id = w.id WHERE w.closed_at IS NOT NULL ORDER BY h.id DESC LIMIT 1"""
+        ).fetchall()
+        left = conn.execute("SELECT count(*) FROM work_item WHERE closed_at IS NULL").fetchone()
+    key = f"form:waste:{late['period']}:ubnd-a"
+    assert rows == [(key, "verified", "Phiếu đã được gửi.")]
+    assert left == (told - 1,)
 
 
 def test_an_indicator_over_typed_figures_changes_with_the_approval(town: Town) -> None:

@@ -156,6 +156,37 @@ def test_inspect_prints_a_contract_under_comments(
     assert contract.readers[0].decimal == ","
 
 
+def test_beside_a_decimal_comma_a_point_stands_between_thousands(tmp_path: Path) -> None:
+    path = tmp_path / "ho_ngheo.csv"
+    path.write_text(
+        "UBND TỈNH MINH HỌA\nSố hộ nghèo theo xã\n(Đơn vị tính: hộ)\n"
+        "Xã;Số hộ;Tỷ lệ\nAn;1.234;3,5\nBình;12.010;4,25\nCam;950;5,1\n"
+    )
+    found = described(path, tmp_path)
+    assert kinds(found) == {"Xã": "text", "Số hộ": "number", "Tỷ lệ": "number"}
+    households = found["columns"][1]
+    assert (households["thousands"], households["low"], households["high"]) == (".", 950, 12_010)
+    contract = parse_contract(yaml.safe_dump(found["contract"], allow_unicode=True))
+    assert (contract.readers[0].decimal, contract.readers[0].thousands) == (",", ".")
+    assert contract.title["vi"] == "Số hộ nghèo theo xã"
+    assert "dấu “.” ngăn cách hàng nghìn" in inspecting.about_column(households, "vi")
+
+
+def test_without_a_decimal_comma_a_point_stays_a_decimal_point(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("xa;do_man\nAn;1.234\nBình;0.310\n")
+    found = described(path, tmp_path)
+    assert found["columns"][1]["high"] == 1.234
+    assert "thousands" not in found["contract"]["readers"][0]
+
+
+def test_of_a_file_with_a_header_only_it_is_said_that_it_has_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("xa;so_ho\n")
+    told = inspecting.about_table(described(path, tmp_path), "vi")
+    assert told == ["Tệp không có dòng số liệu nào."]
+
+
 def test_inspect_says_why_a_file_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,13 +97,13 @@ def test_what_a_killed_child_leaves_behind_is_ended_too(up):
 
 
 def test_a_web_process_that_hangs_is_ended_and_started_again(up):
-    instance = up("migrate", "web", "web-b", TEST_SILENCE_S="2").ready()
+    instance = up("migrate", "web", "web-b", TEST_SILENCE_S="6").ready()
     hung, other = instance.child("web"), instance.child("web-b")
     other.signal(signal.SIGSTOP)
     instance.until(lambda: instance.get("readyz", timeout=1)[0] == 200)  # so it has begun to beat
     other.signal(signal.SIGCONT)
     hung.signal(signal.SIGSTOP)
-    instance.until(lambda: not hung.alive() and _replaced(instance, "web", hung), 15)
+    instance.until(lambda: not hung.alive() and _replaced(instance, "web", hung), 40)
     assert "web has not answered for " in instance.read()
     assert instance.child("web-b") == other
     instance.until(lambda: instance.get("readyz")[0] == 200)

@@ -193,6 +193,33 @@ def test_what_is_wrong_stands_beside_its_field(town: World) -> None:
             assert admin.post(path, data=fields).status_code == 422, path
 
 
+def test_a_source_without_an_agency_comes_back_with_what_was_written(town: World) -> None:
+    fields = {
+        "name": f"s{secrets.token_hex(5)}", "kind": "mysql", "tls": "verify", "host": "10.1.2.3",
+        "database": "motcua", "account": "doc-mot-cua", "password": "không gửi lại",
+    }  # fmt: skip
+    with town.client("data") as client:
+        for agency in ({}, {"agency": "khong-co"}):
+            page = client.post("/admin/pull-sources", data=fields | agency)
+            assert page.status_code == 422
+            assert 'value="doc-mot-cua"' in page.text
+            assert fields["password"] not in page.text
+        refused = client.post("/admin/pull-sources", data=fields | {"agency": OTHERS})
+        assert refused.status_code == 403
+        # The address of a refused form, asked for again.
+        again = client.get("/admin/pull-sources")
+        assert (again.status_code, again.headers["location"]) == (303, "/admin/pulls")
+        made = client.post("/admin/pull-sources", data=fields | {"agency": OURS, "password": ""})
+        assert made.status_code == 303
+        row = client.get(made.headers["location"]).text
+    with town.house.db.transaction() as conn:
+        found = conn.execute(
+            "SELECT login, display_name FROM account WHERE id = %s", (town.accounts["data"],)
+        ).fetchone()
+    assert found is not None
+    assert found[1] in row
+
+
 def test_a_merger_takes_data_shares_and_work_along(town: World) -> None:
     """What an agency owned passes to its successor in every room; its people go on as before."""
     code, name = f"cc{secrets.token_hex(4)}", f"merged_{secrets.token_hex(4)}"

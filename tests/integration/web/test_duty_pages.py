@@ -7,6 +7,7 @@ import html
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
 import httpx
@@ -16,11 +17,19 @@ from docx import Document
 from dothi.identity import accounts, agencies
 from dothi.identity.model import SYSTEM, Agency, Role
 from dothi.identity.passwords import Passwords
+from dothi.indicators import service
+from dothi.ioc import duty, duty_brief, duty_document, duty_pages
+from dothi.ioc.desk import Desk
+from dothi.kernel import i18n
+from dothi.kernel.period import Period
 from dothi.kernel.time import VN, local_date, rfc3339, utc_now
 from dothi.lake import registry
+from dothi.lake.model import Batch, SeriesRows, Source
+from dothi.lake.rows import batch_of
 from dothi.packs.demo.spec import demo_accounts, demo_agencies
 from dothi.reactions import REACTIONS
 from dothi.store.events import emit
+from dothi.web.site import PanelCache
 from dothi.work.duty import demo, roster, store
 from dothi.work.duty.model import Days, brief_day, brief_span
 from dothi.worker import make_brief
@@ -145,7 +154,7 @@ def test_the_brief_says_what_happened_edited_and_as_a_document(
                 "indicator": "vn_aqi_hourly", "thing": station,
                 "parameter": "aqi", "value": 160, "threshold": 150, "source": "x", "stream": 0, "period": "x",
                 "title": {"vi": "x", "en": "x"},
-                "severity": "notice", "direction": "up",
+                "severity": "notice", "direction": "up", "level": 1,
             })  # fmt: skip
             conn.execute("UPDATE event SET at = %s WHERE id = (SELECT max(id) FROM event)", (at,))
         conn.execute("ALTER TABLE duty_entry DISABLE TRIGGER duty_entry_final")
@@ -188,6 +197,120 @@ def test_the_brief_says_what_happened_edited_and_as_a_document(
     assert leader.post(f"{path}/save", data=amended).status_code == 303
     assert "Corrected. Reason: Nhầm" in words(leader.get(path))
     assert "Sửa" not in words(leader.get(path, params={"version": "3"}))
+
+
+def test_a_brief_made_late_tells_what_stood_at_its_hour(town: World, leader: httpx.Client) -> None:
+    """What came after its time is not in it; what was above its limit all the time is."""
+    now = utc_now()
+    since, until = brief_span(brief_day(now) - timedelta(days=1))
+    hour, lake, agency = timedelta(hours=1), town.house.lake, town.agencies[OURS]
+    with town.house.db.transaction() as conn:
+        hourly = service.find(conn, "vn_aqi_hourly")
+        things = {
+            key: registry.put_thing(
+                conn, hourly.dataset, key=[key], name={"vi": f"Trạm {key}", "en": f"Trạm {key}"},
+                lon=108.1, lat=13.1, agency_id=agency, properties={},
+            )
+            for key in ("K1", "K2")
+        }  # fmt: skip
+    streams = lake.stream_ids(hourly.dataset, [((key,), "aqi") for key in things])
+    ids = [streams[(key,), "aqi"] for key in things]
+    period = Period.containing(hourly.definition.grain, until - hour, VN)
+    at = hourly.definition.instant_of(period)
+    given = [(at - 24 * hour, 80.0), (at, 160.0), (at + 3 * hour, 20.0)]
+    lake.commit(Batch(hourly.dataset.id, SeriesRows(
+        [ids[0]] * 3, [t for t, _ in given], [v for _, v in given], [0] * 3, [2, 3, 4]
+    ), Source("form")))  # fmt: skip
+    with town.house.db.transaction() as conn:
+        for when, thing, direction, level in (
+            (since - 30 * hour, "K1", "up", 1), (since - 29 * hour, "K1", "down", 0),
+            (since - 5 * hour, "K1", "up", 1), (since - 2 * hour, "K2", "up", 1),
+            (since + hour, "K2", "down", 0),
+        ):  # fmt: skip
+            emit(conn, "indicator.threshold", {
+                "indicator": "vn_aqi_hourly", "thing": things[thing], "parameter": "aqi",
+                "stream": streams[(thing,), "aqi"], "value": 155, "threshold": 150, "source": "x",
+                "direction": direction, "level": level, "period": "x", "severity": "notice",
+                "title": {"vi": "x", "en": "x"},
+            })  # fmt: skip
+            conn.execute("UPDATE event SET at = %s WHERE id = (SELECT max(id) FROM event)", (when,))
+    own = town.datasets["own"]
+    seen = {"G8": until - timedelta(days=2), "G9": until + hour}
+    lines = [{"station": key, "time": t.isoformat(), "level": 1.0} for key, t in seen.items()]
+    lake.commit(batch_of(lake, own, lines, Source("form")))
+
+    desk = Desk(town.house.db, lake, PanelCache(lambda _: 0), town.house.settings)
+    body = duty_brief.gather(desk, agency, local_date(until, VN), now)
+    said = {s.key: "\n".join(line.text["en"] for line in s.lines) for s in body}
+
+    def told(when: datetime) -> str:
+        return i18n.t("duty.made_at", "en", at=when).removeprefix("Made at ")
+
+    assert f"Trạm K1: still above since {told(since - 5 * hour)}" in said["limits"], said["limits"]
+    assert f"newest figure ({told(period.end)}) 160, limit 150" in said["limits"], said["limits"]
+    assert (
+        f"Trạm K2: above its limit from {told(since - 2 * hour)} to {told(since + hour)}"
+        in said["limits"]
+    )
+    assert f"G8 (Readings): no data since {told(seen['G8'])}" in said["silent"], said["silent"]
+    assert "G9" not in said["silent"], "it sent after the brief's time: nobody knows"
+    assert "Made late" in said["silent"] and "cannot be told" in said["silent"]
+    day = local_date(period.start, VN) - timedelta(days=1)
+    assert "Trạm K1: up 100 %, from 80 to 160" in said["moved"], said["moved"]
+    assert f"against the same period of {i18n.date(day, 'en')}" in said["moved"]
+    punctual = duty_brief.gather(desk, agency, local_date(until, VN), until)
+    (silent,) = (s for s in punctual if s.key == "silent")
+    assert not any("Made late" in line.text["en"] for line in silent.lines)
+
+
+def test_an_entry_stands_on_the_day_on_which_it_happened(town: World, leader: httpx.Client) -> None:
+    """A time that is still to come is yesterday's: its page opens and says so."""
+    now = utc_now().astimezone(VN)
+    later = now + timedelta(minutes=5)
+    fields = {"kind": "event", "text": "Mất điện", "at": f"{later:%H:%M}"}
+    written = leader.post("/duty/log/write", data=fields, follow_redirects=True)
+    tomorrow = later.date() > now.date()  # then it is a time of today, just after midnight
+    said = words(written)
+    assert "Mất điện" in said
+    assert ("the day before." in said.split("Mất điện")[0]) is not tomorrow
+    day = now.date() if tomorrow else now.date() - timedelta(days=1)
+    assert i18n.t("duty.log_of", "en", day=day) in said
+    unknown = leader.post("/duty/log/write", data=fields | {"link": "VV-2026-999999"})
+    assert unknown.status_code == 422 and "no work item VV-2026-999999" in words(unknown)
+    early = datetime(2026, 11, 21, 4, 29, tzinfo=VN)
+    assert duty_pages._moment("23:50", early) == datetime(2026, 11, 20, 23, 50, tzinfo=VN)
+
+
+def test_who_is_off_duty_is_told_why_there_is_no_form(town: World, leader: httpx.Client) -> None:
+    with town.client("officer") as officer:
+        log = words(officer.get("/duty/log"))
+        assert "Only who is on duty, or a leader of the agency, writes in the log." in log
+        assert "On duty: operator (on duty)." in log
+        brief = officer.get("/duty/brief", follow_redirects=True)
+        assert re.search(r"Only who .*On duty: operator \(on duty\)\.", words(brief))
+    assert "writes in the log" not in words(leader.get("/duty/log"))
+
+
+def test_nobody_is_chosen_before_one_chooses(leader: httpx.Client) -> None:
+    page = leader.get("/duty/roster").text
+    for name in ("shift", "person", "role"):
+        assert re.search(rf'<select name="{name}"[^>]*><option value="">Choose…</option>', page)
+    assert "00:00 – 00:00 next day" in words(leader.get("/duty/log"))
+
+
+def test_the_paper_of_a_demonstration_says_so_and_names_the_province(
+    town: World, leader: httpx.Client
+) -> None:
+    actor = replace(SYSTEM, agencies=frozenset(town.agencies.values()))
+    settings = replace(town.house.settings, demo=True)
+    desk = Desk(town.house.db, town.house.lake, PanelCache(lambda _: 0), settings)
+    place = duty.where(desk, actor, "vi", OURS, "/brief")
+    view = duty_document.brief_view(desk, actor, "vi", place, brief_day(utc_now()))
+    paper = duty_document.official_of(view)
+    assert paper.parent.upper() == f"ỦY BAN NHÂN DÂN {desk.province.upper()}"
+    assert paper.status.endswith("DỮ LIỆU MINH HỌA")
+    assert paper.kind == "Bản tin sáng" and f"{view.brief.day:%d/%m/%Y}" in paper.about
+    assert "dothi" not in duty_document.official_of(replace(view, demo=False)).place
 
 
 def said_by(client: httpx.Client, path: str) -> list[str]:

@@ -47,6 +47,15 @@ def test_what_is_wrong_stands_beside_its_field_and_is_kept(empty: World) -> None
         assert again.headers["cache-control"] == "no-store"
 
 
+def test_a_broken_rule_stands_beside_its_field_before_anything_is_handed_in(empty: World) -> None:
+    with empty.client("officer") as client:
+        assert posted(client, 0, count="13").status_code == 303
+        page = client.get(PAGE).text
+        assert "Does not fulfil the rule: Never thirteen." in page and 'aria-invalid="true"' in page
+        assert posted(client, 1, count="12").status_code == 303
+        assert "Never thirteen" not in client.get(PAGE).text
+
+
 def test_the_second_of_two_editors_sees_what_the_first_saved_and_loses_nothing(
     empty: World,
 ) -> None:
@@ -172,3 +181,37 @@ def test_the_entry_stands_in_the_menu_of_who_has_a_part(empty: World) -> None:
     with empty.client("stranger") as client:
         assert client.get(PAGE).status_code == 404
         assert client.get("/forms/typed_for_others").status_code == 404
+
+
+def test_no_upload_brings_what_the_form_asks_for(empty: World) -> None:
+    """Neither the page nor the interface for programs loads a return's period beside the return."""
+    form, month, party = returns.address("collected").split("/")
+    returns.fresh(empty, "collected")
+    rows = f"agency,time,count\n{party},{month}-01T00:00:00+07:00,99\n".encode()
+    with empty.client("data") as client:
+        upload = {"file": ("rows.csv", rows, "text/csv")}
+        page = client.post(f"/loads/into/{form}", files=upload)
+        file = client.post(f"/api/v1/datasets/{form}/files", files=upload)
+        row = {"agency": party, "time": f"{month}-01T00:00:00+07:00", "count": 99}
+        sent = client.post(f"/api/v1/datasets/{form}/rows", json={"rows": [row]})
+    for answer in (page, file, sent):
+        assert answer.status_code == 422
+        assert f"/forms/{form}" in answer.text
+
+
+def test_the_plan_begins_with_what_is_late_and_its_counts_lead_to_the_returns(
+    empty: World,
+) -> None:
+    form = returns.address(WHAT).split("/")[0]
+    with empty.client("admin") as client:
+        returns.fresh(empty, WHAT, submit=True)
+        page = client.get(f"/forms/{form}").text
+        links = re.findall(rf'href="/forms/{form}\?phase=(\w+)"', page)
+        assert "submitted" in links
+        first = re.findall(r'<tr><th scope="row">.*?status is-(\w+)', page)
+        assert first == sorted(first, key=["critical", "notice", "unknown"].index)
+        shown = client.get(f"/forms/{form}?phase=submitted").text
+        assert 'aria-current="true"' in shown
+        rows = re.findall(r'<tr><th scope="row">', shown)
+        assert 0 < len(rows) < len(re.findall(r'<tr><th scope="row">', page))
+        assert PAGE in shown

@@ -23,6 +23,7 @@ from dothi.indicators.recompute import Recomputer
 from dothi.indicators.target_commands import run_target
 from dothi.ioc import leader_list
 from dothi.ioc.leader_list import Number
+from dothi.ioc.score import NAME, TOTAL
 from dothi.kernel.errors import Invalid
 from dothi.kernel.time import VN, local_date, utc_now
 from dothi.work.model import Severity
@@ -159,7 +160,7 @@ def test_a_target_is_set_and_replaced_and_the_figure_shows_its_gap(town: World) 
     }  # fmt: skip
     with town.client("governor") as client:
         assert client.post("/admin/targets", data=sent).status_code == 303
-        until(lambda: "Not on target, 55.5 % short" in said(client.get("/leader")))
+        until(lambda: "Not on target, 55.5 percentage points short" in said(client.get("/leader")))
         figure = said(client.get(f"/ioc/figure?key={LIT}"))
         assert re.search(r"Target: at least 95\.5 % \(to be verified\) 95\.5 −55\.5", figure), (
             figure
@@ -195,6 +196,97 @@ def test_a_form_with_faults_names_them_all_and_sets_nothing(town: World) -> None
         assert client.post("/admin/targets", data=sent).status_code == 404
     with town.house.db.transaction() as conn:
         assert len(targets.targets(conn)) == before
+
+
+def test_a_target_of_impossible_bounds_or_days_is_refused(town: World) -> None:
+    sent = {"figure": FIGURE, "direction": "at_least", "value": "60", "ground": GROUND,
+            "valid_from": "2026-01-01"}  # fmt: skip
+    with town.client("governor") as client:
+        for name, text in (
+            ("value", "1e300"), ("value", "-1000000000"), ("valid_from", "01/01/0001"),
+            ("valid_to", "9999-12-31"), ("ground_date", "1999-12-31"), ("figure", ""),
+        ):  # fmt: skip
+            answer = client.post("/admin/targets", data=sent | {name: text})
+            assert answer.status_code == 422, (name, text)
+            assert f'id="fault-target-{name}"' in answer.text, (name, text)
+
+
+def test_points_and_percentages_of_a_score_stay_within_their_range(town: World) -> None:
+    row = dict.fromkeys(targets.FIELDS, "") | {
+        "measure": NAME, "grain": "month", "direction": "at_least", "ground": GROUND,
+        "valid_from": "2026-01-01",
+    }  # fmt: skip
+    with town.house.db.transaction() as conn:
+        known = targets.measures(conn)
+        parts = known[NAME].parts
+        share = next(name for name, part in parts.items() if part.unit["en"] == "%")
+        for part, most in ((TOTAL, parts[TOTAL].most), (share, 100.0)):
+            assert 0 < most <= 100
+            for value, right in ((most, True), (most + 0.5, False), (-0.5, False)):
+                said = row | {"part": part, "value": f"{value:g}"}
+                draft, faults = targets.draft_of(conn, known, said)
+                assert (draft is not None) is right, (part, value)
+                assert [f.key for f in faults] == ([] if right else ["targets.value_range"])
+
+
+def test_a_target_that_asks_for_the_worse_is_asked_about_once_more(town: World) -> None:
+    sent = {"figure": FIGURE, "direction": "at_most", "value": "12", "ground": "QĐ 77",
+            "valid_from": "2026-01-01", "place": f"agency:{OURS}"}  # fmt: skip
+    with town.client("governor") as client:
+        assert 'name="understood"' not in client.get("/admin/targets").text
+        asked = client.post("/admin/targets", data=sent)
+        assert asked.status_code == 422 and 'name="understood"' in asked.text
+        assert client.post("/admin/targets", data=sent | {"understood": "x"}).status_code == 303
+
+
+def test_a_target_is_withdrawn_with_a_reason_and_stays_in_the_history(town: World) -> None:
+    with town.client("governor") as client:
+        sent = {"figure": FIGURE, "direction": "at_least", "value": "61", "ground": GROUND,
+                "valid_from": "2026-01-01", "place": f"agency:{OTHERS}"}  # fmt: skip
+        assert client.post("/admin/targets", data=sent).status_code == 303
+        with town.house.db.transaction() as conn:
+            one = targets.targets(conn, "lamps_lit")[-1]
+        url = f"/admin/targets/{one.id}/withdraw"
+        assert url in client.get("/admin/targets").text
+        empty = client.post(url, data={"reason": " "})
+        assert empty.status_code == 422 and f'id="fault-withdraw-{one.id}-reason"' in empty.text
+        assert client.post(url, data={"reason": "Nhập nhầm"}).status_code == 303
+        assert client.post(url, data={"reason": "Nhập nhầm"}).status_code == 422
+        page = client.get("/admin/targets")
+        assert url not in page.text
+        assert re.search(r"taken back .* Nhập nhầm .* at least 61 % .* withdrawn", said(page))
+    with town.client("leader") as client:  # may not see what it is a target of
+        assert client.post(url, data={"reason": "x"}).status_code == 404
+    with town.house.db.transaction() as conn:
+        last = targets.targets(conn, "lamps_lit")[-1]
+        assert (last.low, last.high, last.place, last.ground) == (
+            None, None, f"agency:{OTHERS}", "Nhập nhầm",
+        )  # fmt: skip
+        assert conn.execute(
+            "SELECT count(*) FROM event WHERE kind = 'audit.target.set'"
+            " AND payload->>'target' = %s", (str(last.id),)
+        ).fetchone() == (1,)  # fmt: skip
+
+
+def test_the_targets_of_the_province_are_of_the_agency_above_all(town: World) -> None:
+    sent = {"figure": FIGURE, "direction": "at_least", "value": "60", "ground": GROUND,
+            "valid_from": "2026-01-01"}  # fmt: skip
+    with town.client("lights") as client:  # the owner of the lamps, below the province
+        assert '<option value="*"' not in client.get("/admin/targets").text
+        for place in ("", "*"):
+            answer = client.post("/admin/targets", data=sent | {"place": place})
+            assert answer.status_code == 422 and 'id="fault-target-place"' in answer.text
+        own = client.post("/admin/targets", data=sent | {"place": f"agency:{OTHERS}"})
+        assert own.status_code == 303
+    with town.client("governor") as client:
+        assert client.post("/admin/targets", data=sent | {"place": "*"}).status_code == 303
+        with town.house.db.transaction() as conn:
+            one = targets.targets(conn, "lamps_lit")[-1]
+        url = f"/admin/targets/{one.id}/withdraw"
+        with town.client("lights") as below:
+            assert url not in below.get("/admin/targets").text
+            assert below.post(url, data={"reason": "x"}).status_code == 422
+        assert client.post(url, data={"reason": "x"}).status_code == 303
 
 
 HEAD = "measure,part,place,grain,direction,value,value_to,valid_from,valid_to,ground,ground_date,verify\n"

@@ -325,8 +325,10 @@ def test_what_was_written_is_never_changed(duty: Duty, province: Province) -> No
 
 def test_a_link_leads_to_a_page_of_ours_only(duty: Duty, province: Province) -> None:
     leader = province.person("env", Role.LEADER)
+    code, hidden = Desk(duty.db, province).open("env"), Desk(duty.db, province).open("build")
     for link, url in (
-        ("vv-2026-000123", "/work/VV-2026-000123"),
+        (code.lower(), f"/work/{code}"),
+        (f"https://ioc.example/work/{code}?x=1", f"/work/{code}?x=1"),
         ("https://ioc.example/units/VN-01?x=1", "/units/VN-01?x=1"),
         ("/ioc/figure?key=i_x", "/ioc/figure?key=i_x"),
     ):
@@ -336,6 +338,10 @@ def test_a_link_leads_to_a_page_of_ours_only(duty: Duty, province: Province) -> 
     for link in ("javascript:alert(1)", "//evil.example/x", "https://evil.example//x", "không có"):
         with pytest.raises(Invalid):
             duty.do(log.write, leader, duty.env, entry(link=link), now=NOON)
+    for link in ("VV-2026-999999", "/work/VV-2026-999999?x=1", hidden):
+        with pytest.raises(Invalid) as refused:
+            duty.do(log.write, leader, duty.env, entry(link=link), now=NOON)
+        assert [fault.key for fault in refused.value.faults] == ["duty.link_none"]
 
 
 def test_what_happened_by_itself_is_pulled_in_once(

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dothi.indicators.target import Target, bound, chosen, counting, day_of
+from dothi.indicators.target_words import standing
+from dothi.indicators.targets import Part
 from dothi.kernel.period import Period
 
 FIRST = date(2026, 1, 1)
@@ -96,6 +98,20 @@ def test_numbers_as_people_type_them(text: str, value: float) -> None:
 def test_what_could_be_two_numbers_or_is_none_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         bound(text)
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "unit", "decimals", "said"),
+    [(95.0, 70.85, "%", 1, "còn thiếu 24,1 điểm phần trăm"),
+     (95.0, 94.96, "%", 1, "còn thiếu 0,04 điểm phần trăm"),
+     (85.0, 81.8, "điểm", 2, "còn thiếu 3,2 điểm")],
+)  # fmt: skip
+def test_the_gap_is_that_of_the_figure_people_read(
+    low: float, value: float, unit: str, decimals: int, said: str
+) -> None:
+    part = Part({"vi": "x"}, {"vi": unit}, 2, "higher")
+    text = standing(replace(BASE, low=low), value, part, "vi", decimals)
+    assert text == f"Chưa đạt, {said}"
 
 
 def test_days_in_either_form() -> None:

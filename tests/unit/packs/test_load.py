@@ -82,7 +82,7 @@ def test_broken_files_are_faults_not_crashes(tmp_path: Path) -> None:
     (place / "pack.yaml").write_bytes(b"\xff\xfe\x00")
     assert [key for _, key in faults(tmp_path)] == ["lake.yaml_unreadable"]
     (place / "pack.yaml").write_text("")
-    assert "lake.yaml_want_mapping" in [key for _, key in faults(tmp_path)]
+    assert "lake.yaml_want_document" in [key for _, key in faults(tmp_path)]
     with pytest.raises(Invalid):
         load_all(tmp_path / "nowhere")
 

@@ -130,7 +130,7 @@ SORTS = [
         frozenset({"output"}),
     ),
     Sort("score", _score_faults, lambda: _files("scores/*.sql", _front),
-         frozenset({"group", "behind", "count", "unless", "only_if", "seen"})),
+         frozenset({"group", "behind", "count", "unless", "only_if", "seen", "capped", "less"})),
     Sort(
         "case",
         lambda doc: _in_folder("tests/c.yaml", doc, lambda f: cases.read(f, _subjects())),

@@ -8,6 +8,10 @@ const root = document.documentElement
 
 // Many services make the navigation longer than a phone: where one is stays in view.
 document.querySelector('.side [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+for (const current of document.querySelectorAll('.filters > .choices [aria-current]')) {
+  const strip = current.parentElement
+  strip.scrollLeft = current.offsetLeft - strip.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2
+}
 
 // -- live panels: keep what the person opened, and what scripts drew ---------------------------------
 
