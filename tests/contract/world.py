@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import os
 import secrets
 import shutil
 import socket
@@ -19,6 +20,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 import uvicorn
 from litestar import Litestar
 
@@ -270,3 +272,16 @@ def _unit_files(home: Path) -> list[Path]:
     for path, text in zip(files, (UNITS, LINKS), strict=True):
         path.write_text(text.lstrip(), "utf-8")
     return files
+
+
+@contextmanager
+def lit_world(
+    server: str, template: str, folders: pytest.TempPathFactory, name: str
+) -> Iterator[World]:
+    """A world whose packs hold the street lights of docs/packs.md too; `name` is its database's."""
+    packs = with_street_lighting(folders.mktemp("packs") / "all")
+    with (
+        fresh_database(server, template, f"{name}_{os.getpid()}") as url,
+        world(url, folders.mktemp("home"), lambda _: {"packs": packs}) as made,
+    ):
+        yield made

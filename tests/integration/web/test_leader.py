@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import html
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -33,9 +32,7 @@ from tests.contract.world import (
     OURS,
     PASSWORD,
     World,
-    fresh_database,
-    with_street_lighting,
-    world,
+    lit_world,
 )
 from tests.integration.web.test_panels import until
 
@@ -49,12 +46,7 @@ GROUND = "Kế hoạch 12/KH-UBND"
 def town(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The application with the street lights of docs/packs.md, which are of OTHERS and shared with
     nobody, two weeks of their evenings, and the leader of the agency above all."""
-    packs = with_street_lighting(tmp_path_factory.mktemp("packs") / "all")
-    home = tmp_path_factory.mktemp("home")
-    with (
-        fresh_database(server, template, f"dothi_leader_{os.getpid()}") as url,
-        world(url, home, lambda _: {"packs": packs}) as made,
-    ):
+    with lit_world(server, template, tmp_path_factory, "dothi_leader") as made:
         _settle(made)
         yield made
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -24,9 +23,7 @@ from tests.contract.world import (
     OTHERS,
     PASSWORD,
     World,
-    fresh_database,
-    with_street_lighting,
-    world,
+    lit_world,
 )
 from tests.integration.web.test_panels import until
 
@@ -39,12 +36,7 @@ LIT = {"T-01": (45, 45, 45, 45, 20), "T-02": (30, 30, 30, 30, 30)}
 @pytest.fixture(scope="module")
 def town(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The application with the service among its packs, its people, and one evening's file."""
-    packs = with_street_lighting(tmp_path_factory.mktemp("packs") / "all")
-    home = tmp_path_factory.mktemp("home")
-    with (
-        fresh_database(server, template, f"dothi_pack_{os.getpid()}") as url,
-        world(url, home, lambda _: {"packs": packs}) as made,
-    ):
+    with lit_world(server, template, tmp_path_factory, "dothi_pack") as made:
         _settle(made)
         yield made
 
