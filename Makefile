@@ -26,13 +26,8 @@ $(READY): requirements/dev.txt requirements/run.txt pyproject.toml frontend/pack
 run: $(READY) ## set up, start everything, print address, user and password
 	@$(BIN)/dothi up $(WITH)
 
-# Tests that start whole products, kill, draw or measure what a process may eat run one by one.
-ALONE := tests/integration/jail tests/integration/supervisor tests/integration/test_demo.py tests/kill tests/browser
 test: $(READY) ## all tests
-	@failed=0; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE)) || failed=1; \
-	$(BIN)/python -m pytest $(ALONE) || failed=1; \
-	exit $$failed
+	@$(BIN)/python -m tests.all
 
 check: $(READY) ## ruff, pyright, floor order of imports, docs, packs
 	$(BIN)/ruff check .

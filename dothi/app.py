@@ -30,6 +30,7 @@ from dothi.indicators import api as indicators_api
 from dothi.ioc import (
     arrangement,
     data_pages,
+    duty_bring,
     duty_pages,
     forms_pages,
     inspect_pages,
@@ -140,6 +141,7 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
             search_pages.router,
             data_pages.router,
             duty_pages.router,
+            duty_bring.router,
             forms_pages.router,
             league.router,
             sql_pages.router,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dothi.kernel.errors import DothiError
 from dothi.store import probe
 from dothi.store.home import Home
+from dothi.store.processes import give_back
 from dothi.store.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def run(settings: Settings) -> None:
             log.warning("the demonstration waits: %s", error)
             stop.wait(TRY_AGAIN_S)
             continue
+        give_back()
         _feed(f"http://{probe.shown(settings.host)}:{port}", key, stop, until, services)
 
 
@@ -71,7 +73,7 @@ def _catch_up(settings: Settings) -> tuple[str, list[datetime], ServicesFed]:
         with house.db.transaction() as conn:
             dataset = registry.find(conn, "air_quality")
             issued = keys.issue(
-                conn, name="demo", agency=dataset.contract.owner, roles=[Role.DATA],
+                conn, name="Trạm đo minh họa", agency=dataset.contract.owner, roles=[Role.DATA],
                 actions=["dataset.load"], lifetime=KEY_LIVES, actor=SYSTEM, now=utc_now(),
             )  # fmt: skip
         put_units(house.db)
@@ -91,21 +93,23 @@ def _services(house: House) -> ServicesFed:
     """A key of their owner's, and the instant up to which their dossiers are complete, if they are."""
     from dothi.identity import keys
     from dothi.identity.model import SYSTEM, Role
-    from dothi.kernel.time import utc_now
+    from dothi.kernel.time import VN, local_date, utc_now
     from dothi.lake import registry
     from dothi.packs.demo import services_feed
+    from dothi.packs.demo.documents import put_documents
 
     now = utc_now()
     with house.db.transaction() as conn:
         agencies = services_feed.put_agencies(conn)
         _, key = keys.issue(
-            conn, name="demo dossiers", agency=services_feed.OWNER, roles=[Role.DATA],
+            conn, name="Hồ sơ minh họa", agency=services_feed.OWNER, roles=[Role.DATA],
             actions=["dataset.load"], lifetime=KEY_LIVES, actor=SYSTEM, now=now,
         )  # fmt: skip
         dataset = registry.find(conn, "dossiers")
         row = conn.execute(
             "SELECT max(at) FROM load WHERE dataset_id = %s AND state = 'committed'", (dataset.id,)
         ).fetchone()
+    put_documents(house.lake, agencies, local_date(now, VN))
     made = services_feed.made(agencies, now)
     since = row[0] if row else None
     if since is not None and not services_feed.complete(house.lake, dataset, made, since):

@@ -24,6 +24,7 @@ from dothi.pulls.running import Ground
 from dothi.reactions import REACTIONS
 from dothi.store.events import Listener
 from dothi.store.home import Home
+from dothi.store.processes import give_back
 from dothi.store.settings import Settings
 from dothi.work.duty import brief
 from dothi.work.jobs import RungTimer
@@ -104,6 +105,7 @@ class _Worker:
     def _scores(self) -> None:
         if not self._stop.is_set() and self._scorer.advance():
             self._house.bell.ring()
+            give_back()
 
     # -- what happens by the clock ----------------------------------------------------------------
 
@@ -133,7 +135,7 @@ class _Worker:
 
     def _keep_house(self) -> None:
         jobs = (
-            ("pending", timedelta(days=3650), self._house.lake.drop_pending),
+            ("leftovers", timedelta(minutes=1), self._house.lake.end_leftovers),
             ("heads", timedelta(seconds=HEADS_EVERY_S), self._append_head),
             ("close", timedelta(minutes=10), self._close_days),
             ("maintain", timedelta(seconds=MAINTAIN_EVERY_S), self._house.lake.maintain),
@@ -141,6 +143,8 @@ class _Worker:
             ("sweep", timedelta(hours=1), self._sweep),
             ("names", timedelta(seconds=NAMES_EVERY_S), self._names.look),
             ("forms", timedelta(minutes=10), self._tell_late),
+            # What figures or a night's move took is not kept until the next ones.
+            ("memory", timedelta(minutes=1), give_back),
         )
         while not self._stop.wait(1.0):
             for name, every, job in jobs:

@@ -266,7 +266,7 @@ def provider(redirect_uri: str) -> Iterator[IdProvider]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         http.daemon_threads = True
         made = IdProvider(f"http://127.0.0.1:{http.server_port}", redirect_uri)
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield made
         finally:

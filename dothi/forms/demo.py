@@ -64,10 +64,12 @@ def _figures(place: Place) -> dict[str, float]:
     chance = Random(place.subject).uniform(0.95, 1.05)
     generated = round(size * chance * (1 + 0.02 * (place.period.first_day.month % 3)), 1)
     share = Random(f"{place.party.code} share").uniform(0.86, 0.98)
+    share *= Random(f"{place.subject} share").uniform(0.985, 1.0)
     households = round(size * 38 * (1 + 0.001 * place.period.first_day.month))
+    people = round(size * Random(f"{place.party.code} people").uniform(44, 62))
     return {
         "generated_t": generated, "collected_t": round(generated * share, 1),
-        "households": households,
+        "households": households, "population": people,
     }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ from dothi.kernel.errors import Conflict, Fault, Forbidden, Invalid, NotFound
 from dothi.kernel.text import nfc
 from dothi.kernel.time import local_date, utc_now
 from dothi.kernel.zone import VN
+from dothi.lake import registry
 from dothi.lake.checks import Check
 from dothi.lake.form_only import DOOR
 from dothi.lake.loading import FileStore
@@ -292,6 +293,8 @@ class Forms:
                 for e in store.evidence(conn, before.id)
             ]
             store.approve(conn, after, outcome.load_id, proofs, actor.ref, now)
+            party = place.party
+            registry.name_thing(conn, place.dataset, [party.code], party.title, party.agency_id)
             store.write(conn, after)
             store.act(
                 conn, before.id, before.revision, now, actor.ref, actor.name, "approved",

@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 from psycopg import errors
 from psycopg.types.range import DateRange
 
-from dothi.identity import audit
+from dothi.identity import audit, units_read
 from dothi.identity.model import Actor, Agency
 from dothi.identity.policy import Resource, require
 from dothi.kernel.errors import Conflict, Fault, Invalid, NotFound
@@ -57,17 +57,20 @@ def branch(conn: Connection, agency_id: int) -> frozenset[int]:
 
 
 def add_agency(conn: Connection, agency: Agency, *, actor: Actor) -> Agency:
-    """The agency as stored. Raises Invalid with all faults, Conflict for a code in use."""
+    """The agency as stored. Raises Invalid with all faults, Conflict for a code in use or a unit that
+    has its agency."""
     require(actor, "agency.manage", Resource("agency"))
     values = _checked(conn, agency)
     try:
         with conn.transaction():
             row = conn.execute(
-                "INSERT INTO agency (name_vi, name_en, parent, valid, code) "
-                "VALUES (%s, %s, %s, %s, %s) RETURNING id",
+                "INSERT INTO agency (name_vi, name_en, parent, valid, unit_code, code) "
+                "VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
                 (*values, agency.code),
             ).fetchone()
-    except errors.UniqueViolation:
+    except errors.UniqueViolation as error:
+        if error.diag.constraint_name == _ONE_OF_UNIT:
+            raise Conflict("identity.unit_taken", unit=agency.unit) from None
         raise Conflict("identity.agency_taken", code=agency.code) from None
     assert row is not None
     audit.record(conn, "agency_added", actor, f"agency:{agency.code}", **_facts(agency))
@@ -75,7 +78,7 @@ def add_agency(conn: Connection, agency: Agency, *, actor: Actor) -> Agency:
 
 
 def change_agency(conn: Connection, agency: Agency, *, actor: Actor) -> None:
-    """Give the agency of this code these names, parent and validity."""
+    """Give the agency of this code these names, parent, validity and unit. Raises as `add_agency`."""
     require(actor, "agency.manage", Resource("agency"))
     # Two changes at once could otherwise close a circle that neither sees.
     conn.execute("LOCK TABLE agency IN SHARE ROW EXCLUSIVE MODE")
@@ -85,10 +88,15 @@ def change_agency(conn: Connection, agency: Agency, *, actor: Actor) -> None:
     values = _checked(conn, agency)
     if values[2] in branch(conn, before.id):
         raise Conflict("identity.agency_circle", code=agency.code)
-    conn.execute(
-        "UPDATE agency SET name_vi = %s, name_en = %s, parent = %s, valid = %s WHERE code = %s",
-        (*values, agency.code),
-    )
+    try:
+        with conn.transaction():
+            conn.execute(
+                "UPDATE agency SET name_vi = %s, name_en = %s, parent = %s, valid = %s, "
+                "unit_code = %s WHERE code = %s",
+                (*values, agency.code),
+            )
+    except errors.UniqueViolation:
+        raise Conflict("identity.unit_taken", unit=agency.unit) from None
     detail = {"before": _facts(before), "after": _facts(agency)}
     audit.record(conn, "agency_changed", actor, f"agency:{agency.code}", **detail)
 
@@ -169,6 +177,12 @@ def successors(conn: Connection, codes: Iterable[str]) -> dict[str, int]:
     return dict(rows.fetchall())
 
 
+def units_of(conn: Connection) -> dict[str, str]:
+    """For each agency that is a unit's body, ended ones too, the code of the unit."""
+    rows = conn.execute("SELECT code, unit_code FROM agency WHERE unit_code IS NOT NULL")
+    return dict(rows.fetchall())
+
+
 def agency_id(conn: Connection, code: str) -> int | None:
     """The id of the agency with this code, if it exists today."""
     row = conn.execute(
@@ -217,8 +231,10 @@ def _end_faults(agency: Agency, on: date, ground: str) -> list[Fault]:
     return faults
 
 
-def _checked(conn: Connection, agency: Agency) -> tuple[str, str, int | None, DateRange]:
-    """Names, parent's id and validity as stored; Invalid with all faults."""
+def _checked(
+    conn: Connection, agency: Agency
+) -> tuple[str, str, int | None, DateRange, str | None]:
+    """Names, parent's id, validity and unit as stored; Invalid with all faults."""
     parent = find_agency(conn, agency.parent) if agency.parent is not None else None
     faults = [
         *name_faults("name_vi", agency.name_vi.strip()),
@@ -230,11 +246,13 @@ def _checked(conn: Connection, agency: Agency) -> tuple[str, str, int | None, Da
         faults.append(Fault("parent", "identity.agency_unknown", {"code": agency.parent}))
     if agency.valid_from and agency.valid_to and agency.valid_from >= agency.valid_to:
         faults.append(Fault("valid_to", "identity.agency_dates"))
+    if agency.unit is not None and not units_read.known(conn, agency.unit):
+        faults.append(Fault("unit", "units.not_found", {"code": agency.unit[:60]}))
     if faults:
         raise Invalid("identity.agency_invalid", faults=faults)
     valid = DateRange(agency.valid_from, agency.valid_to, "[)")
     names = agency.name_vi.strip(), agency.name_en.strip()
-    return (*names, parent.id if parent else None, valid)
+    return (*names, parent.id if parent else None, valid, agency.unit)
 
 
 def _facts(agency: Agency) -> dict[str, str | None]:
@@ -244,13 +262,16 @@ def _facts(agency: Agency) -> dict[str, str | None]:
         "parent": agency.parent,
         "valid_from": agency.valid_from.isoformat() if agency.valid_from else None,
         "valid_to": agency.valid_to.isoformat() if agency.valid_to else None,
+        "unit": agency.unit,
     }
 
 
 _SELECT_AGENCY = (
-    "SELECT a.code, a.name_vi, a.name_en, p.code, lower(a.valid), upper(a.valid), a.id, m.code "
+    "SELECT a.code, a.name_vi, a.name_en, p.code, lower(a.valid), upper(a.valid), a.id, m.code, "
+    "a.unit_code "
     "FROM agency a LEFT JOIN agency p ON p.id = a.parent LEFT JOIN agency m ON m.id = a.merged_into"
 )
+_ONE_OF_UNIT = "agency_unit"
 _MERGE: dict[str, LiteralString] = {
     "accounts": "UPDATE account SET agency_id = %(new)s WHERE agency_id = %(old)s RETURNING login",
     "keys": "UPDATE api_key SET agency_id = %(new)s WHERE agency_id = %(old)s RETURNING prefix",

@@ -113,6 +113,7 @@ def arguments_agency(parser: argparse.ArgumentParser) -> None:
         _argument(act, "--vi", "identity.option_agency_vi", metavar="NAME", required=needed)
         _argument(act, "--en", "identity.option_agency_en", metavar="NAME", required=needed)
         _argument(act, "--parent", "identity.option_agency_parent", metavar="CODE")
+        _argument(act, "--unit", "identity.option_agency_unit", metavar="CODE")
     _argument(add, "--from", "identity.option_agency_from", type=_day, metavar="DAY", dest="since")
     _argument(merge, "--into", "identity.option_agency_into", required=True, metavar="CODE")
     for act in (merge, close):
@@ -143,7 +144,10 @@ def run_agency(args: argparse.Namespace, settings: Settings) -> int:
             return 0
         with faults_in(lang):
             if args.act == "add":
-                made = Agency(args.code, args.vi, args.en, args.parent, valid_from=args.since)
+                made = Agency(
+                    args.code, args.vi, args.en, args.parent, valid_from=args.since,
+                    unit=None if args.unit == "-" else args.unit,
+                )  # fmt: skip
                 agencies.add_agency(conn, made, actor=SYSTEM)
             elif args.act == "rename":
                 before = agencies.find_agency(conn, args.code)
@@ -151,6 +155,8 @@ def run_agency(args: argparse.Namespace, settings: Settings) -> int:
                     raise NotFound("identity.agency_unknown", code=args.code)
                 given = {"name_vi": args.vi, "name_en": args.en, "parent": args.parent}
                 after = replace(before, **{k: v for k, v in given.items() if v is not None})
+                if args.unit is not None:
+                    after = replace(after, unit=None if args.unit == "-" else args.unit)
                 agencies.change_agency(conn, after, actor=SYSTEM)
             elif args.act == "merge":
                 agencies.merge_agency(

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from psycopg import errors
 
-from dothi.identity import accounts, audit, sessions
+from dothi.identity import accounts, audit, sessions, throttle
 from dothi.identity.model import Account, Actor
 from dothi.identity.oidc import LONGEST_SUBJECT, Attempt, Identity
 from dothi.identity.policy import Resource, require
@@ -21,8 +21,11 @@ from dothi.store.database import Connection, Database
 
 PATIENCE = timedelta(minutes=10)
 """Within this somebody has to come back from the provider."""
-MOST_ATTEMPTS = 5_000
-"""So many may be on their way at once: anybody can begin, so somebody has to say how often."""
+MOST_OF_NETWORK = 500
+"""So many from one network may be on their way at once: anybody can begin, so somebody has to say how
+often. An office behind one address has room, and whoever uses it up keeps only their own network out."""
+MOST_ATTEMPTS = 50_000
+"""From all networks together: what the table may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +37,23 @@ class Link:
     linked_at: datetime
 
 
-def keep(conn: Connection, attempt: Attempt, now: datetime) -> None:
-    """Remember somebody who is sent to the provider. Raises TooMany."""
+def keep(conn: Connection, attempt: Attempt, address: str, now: datetime) -> None:
+    """Remember somebody who is sent to the provider from an address. Raises TooMany."""
     conn.execute("DELETE FROM oidc_attempt WHERE at < %s", (now - PATIENCE,))
-    row = conn.execute("SELECT count(*) FROM oidc_attempt").fetchone()
-    if row and row[0] >= MOST_ATTEMPTS:
+    network = _hash(throttle.network(address))
+    row = conn.execute(
+        "SELECT count(*), count(*) FILTER (WHERE network = %s) FROM oidc_attempt", (network,)
+    ).fetchone()
+    if row and (row[0] >= MOST_ATTEMPTS or row[1] >= MOST_OF_NETWORK):
         raise TooMany("oidc.too_many", retry_after_s=60)
     conn.execute(
-        "INSERT INTO oidc_attempt (state_hash, nonce, verifier, goal, account, at) "
-        "VALUES (%s, %s, %s, %s, %s, %s)",
-        (_hash(attempt.state), attempt.nonce, attempt.verifier, attempt.goal, attempt.account, now),
-    )
+        "INSERT INTO oidc_attempt (state_hash, nonce, verifier, goal, account, at, network) "
+        "VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        (
+            _hash(attempt.state), attempt.nonce, attempt.verifier, attempt.goal, attempt.account,
+            now, network,
+        ),
+    )  # fmt: skip
 
 
 def take(conn: Connection, state: str, now: datetime) -> Attempt:
@@ -154,5 +163,5 @@ def _link(
     )  # fmt: skip
 
 
-def _hash(state: str) -> bytes:
-    return hashlib.sha256(state.encode("utf-8", "replace")).digest()
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()

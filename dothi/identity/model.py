@@ -32,7 +32,8 @@ class Agency:
 
     An agency that is merged or renamed gets an end date and a successor gets a new code, so what
     was decided under the old name keeps reading as it did. `valid_to` is the first day it no
-    longer existed, `merged_into` the code of the one that it became part of.
+    longer existed, `merged_into` the code of the one that it became part of. `unit` is the code of
+    the administrative unit whose body it is: a commune's People's Committee.
     """
 
     code: str
@@ -43,6 +44,7 @@ class Agency:
     valid_to: date | None = None
     id: int | None = None
     merged_into: str | None = None
+    unit: str | None = None
 
     def name(self, lang: str) -> str:
         return self.name_vi if lang == "vi" else self.name_en

@@ -100,13 +100,13 @@ def _after_failure(
 
 def _subjects(login: str, address: str) -> Sequence[bytes]:
     """The login at its address, the login, the address."""
-    where = _network(address)
+    where = network(address)
     texts = (f"place\n{login}\n{where}", f"login\n{login}", f"address\n{where}")
     return [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in texts]
 
 
-def _network(address: str) -> str:
-    """The address; of IPv6 the /64 that one subscriber holds."""
+def network(address: str) -> str:
+    """What counts as one caller: the address; of IPv6 the /64 that one subscriber holds."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

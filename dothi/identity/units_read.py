@@ -184,6 +184,11 @@ def names(conn: Connection, at: date) -> dict[str, str]:
     return dict(rows.fetchall())
 
 
+def known(conn: Connection, code: str) -> bool:
+    """Whether a code has ever stood for a unit."""
+    return bool(conn.execute("SELECT 1 FROM unit WHERE code = %s", (code,)).fetchone())
+
+
 def history(conn: Connection, code: str) -> list[Unit]:
     """All that a code has stood for, oldest first. Raises NotFound."""
     rows = conn.execute(

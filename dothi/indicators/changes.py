@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dothi.indicators.engine import Piece
-from dothi.indicators.functions import HOUR_US
-from dothi.indicators.subject import Subject, instant
+from dothi.indicators.subject import TICK, Subject, instant
 from dothi.kernel.aqi import Floats
 from dothi.lake import registry
 from dothi.lake.model import Batch, Quality, SeriesRows, Source, Span, StagedRows
@@ -21,7 +20,6 @@ from dothi.lake.service import Lake
 
 ROWS_IN_MEMORY = 20_000
 """Beyond this many changed figures they go to the lake as a file, not row by row."""
-_ROOM = {"hour": HOUR_US, "day": 24 * HOUR_US}
 
 StreamOf = Mapping[tuple[int, str], int]
 """An indicator's streams: (thing, output) → number."""
@@ -101,13 +99,14 @@ def store(
         return 0
     _make_streams(lake, subject, streams, found)
     ids, us, v, spans = [], [], [], []
+    step = subject.definition.size // TICK
     for change in found:
         stream = _stream_numbers(subject, streams, change)
         there = ~np.isnan(change.after)
         ids.append(stream[there])
         us.append(change.us[there])
         v.append(change.after[there])
-        spans += _vanished(stream[~there], change.us[~there], _ROOM[subject.definition.grain])
+        spans += _vanished(stream[~there], change.us[~there], step)
     columns = np.concatenate(ids), np.concatenate(us), np.concatenate(v)
     source = Source(door="indicator")
     report = {"indicator": subject.definition.name, "version": version}

@@ -12,8 +12,9 @@ import yaml
 from dothi.indicators.functions import FUNCTIONS
 from dothi.indicators.model import (
     DIRECTIONS,
-    GRAINS,
+    FRESHNESS,
     SEVERITIES,
+    SIZES,
     Better,
     Definition,
     Output,
@@ -21,6 +22,7 @@ from dothi.indicators.model import (
 )
 from dothi.kernel import units
 from dothi.kernel.errors import Fault, Invalid
+from dothi.kernel.period import GRAINS, Grain
 from dothi.kernel.time import named_zone
 from dothi.lake.columns import APART, NAME, RESERVED, OverUnits, check_weights, read_over_units
 from dothi.lake.contract import Contract
@@ -33,6 +35,9 @@ _DOCUMENT = {
     "freshness", "better", "outputs", "thresholds", "verify",
 }  # fmt: skip
 _FENCE = "---"
+_RHYTHMS: dict[Grain, str] = {
+    "hour": "PT1H", "day": "P1D", "month": "P1M", "quarter": "P3M", "year": "P1Y",
+}  # fmt: skip
 
 
 def load(packs: Sequence[Pack], others: Iterable[Contract] = ()) -> list[Definition]:
@@ -93,11 +98,11 @@ def parse(text: str, pack: str, owner: str, path: str, *, stored: bool = True) -
         source=reading.text(doc, (), "source"),
         inputs=_inputs(reading, doc),
         key=reading.texts(doc.get("key"), ("key",)),
-        grain="day" if grain == "day" else "hour",
+        grain=grain,
         zone=zone_name,
         lookback=_duration(reading, doc, "lookback"),
         lookahead=_duration(reading, doc, "lookahead"),
-        freshness=_duration(reading, doc, "freshness") or timedelta(days=2),
+        freshness=_freshness(reading, doc, grain),
         outputs=outputs,
         thresholds=_thresholds(reading, doc, outputs),
         sql=statement,
@@ -118,7 +123,9 @@ def parse(text: str, pack: str, owner: str, path: str, *, stored: bool = True) -
 def contract_text(definition: Definition, base: Contract, sharing: dict[str, Any]) -> str:
     """The contract of an indicator's own series, as YAML."""
     assert base.time is not None
-    units = base.units and {"key": base.units.column, "as_of": base.units.as_of}
+    units = base.units and {
+        "key": base.units.column, "as_of": base.units.as_of, "codes": base.units.codes,
+    }  # fmt: skip
     return yaml.safe_dump(
         {
             "dataset": definition.name,
@@ -128,7 +135,7 @@ def contract_text(definition: Definition, base: Contract, sharing: dict[str, Any
             "key": list(definition.key),
             "time": {
                 "zone": definition.zone,
-                "rhythm": "PT1H" if definition.grain == "hour" else "P1D",
+                "rhythm": _RHYTHMS[definition.grain],
                 "stamp": "end" if definition.grain == "hour" else "start",
             },
             "parameters": {
@@ -170,12 +177,23 @@ def _split(text: str, path: str) -> tuple[str, str, int]:
     return front, "\n".join(lines[second + 1 :]), second + 1
 
 
-def _period(reading: Reading, doc: dict[str, Any]) -> tuple[str, str]:
+def _period(reading: Reading, doc: dict[str, Any]) -> tuple[Grain, str]:
     place: Place = ("period",)
     entry = reading.mapping(doc.get("period"), place, known={"grain", "zone"})
     zone_name = reading.text(entry, place, "zone", "Asia/Ho_Chi_Minh")
     zone_name = reading.attempt((*place, "zone"), lambda z=zone_name: named_zone(z), zone_name)
-    return reading.choice(entry, place, "grain", GRAINS), zone_name
+    said = reading.choice(entry, place, "grain", GRAINS)
+    return next(grain for grain in GRAINS if grain == said), zone_name
+
+
+def _freshness(reading: Reading, doc: dict[str, Any], grain: Grain) -> timedelta:
+    """How old a figure may be. Of months, quarters and years not less than such a period: else the
+    newest figure would be out of date before the next one can be there."""
+    said = _duration(reading, doc, "freshness")
+    if timedelta() < said < SIZES[grain] and grain not in ("hour", "day"):
+        days = SIZES[grain].days
+        reading.fault(("freshness",), "indicators.freshness_short", grain=grain, days=days)
+    return said or FRESHNESS[grain]
 
 
 def _duration(reading: Reading, doc: dict[str, Any], name: str) -> timedelta:

@@ -23,7 +23,15 @@ from dothi.indicators import sql
 from dothi.indicators.functions import FUNCTIONS, HourGrid
 from dothi.indicators.grid import hour_grid, plain
 from dothi.indicators.model import Definition
-from dothi.indicators.rewrite import final, input_name, named_columns, put, quoted, with_inputs
+from dothi.indicators.rewrite import (
+    calendar_columns,
+    final,
+    input_name,
+    named_columns,
+    put,
+    quoted,
+    with_inputs,
+)
 from dothi.indicators.subject import (
     Input,
     Relation,
@@ -247,16 +255,15 @@ class _Run:
                 )
 
     def _dataset(self, given: Input, relation: str, *, keyed: bool) -> str:
-        local = f"'{self.definition.zone.replace(chr(39), chr(39) * 2)}'"
         at = "s.t - INTERVAL 1 MICROSECOND" if given.ends else "s.t"
-        shown = f"timezone({local}, {at})"
+        calendar = "".join(
+            f"{shown} AS {name}, " for name, shown in calendar_columns(self.definition, at)
+        )
         keys = "".join(f"k.{quoted(name)}, " for name in ("parameter", *self.definition.key))
         join = f"JOIN streams_{self._number} k ON k.stream_id = s.stream_id" if keyed else ""
         return (
             f"SELECT {keys if keyed else ''}s.stream_id AS stream, s.t AS time, "
-            f"timezone({local}, date_trunc('hour', {shown}) + INTERVAL 1 HOUR) AS hour, "
-            f"timezone({local}, date_trunc('day', {shown})) AS day, "
-            f"s.v AS value, s.q AS quality, "
+            f"{calendar}s.v AS value, s.q AS quality, "
             f"s.q = {int(Quality.VALID)} AND s.v IS NOT NULL AS usable "
             f"FROM {relation} s {join}"
         )

@@ -20,7 +20,8 @@ from dothi.lake.layout import Layout, layout
 from dothi.lake.model import Quality
 from dothi.lake.read import View
 from dothi.lake.registry import Dataset
-from dothi.lake.service import Lake, taken_out_with
+from dothi.lake.service import Lake
+from dothi.lake.undoing import taken_out_with
 from dothi.store.database import SCHEMA
 
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Literal
 
-from dothi.kernel.period import Period
+from dothi.kernel.period import Grain, Period
 from dothi.kernel.time import zone
 from dothi.lake.columns import APART, OverUnits
 
-Grain = Literal["hour", "day"]
 Severity = Literal["notice", "warning", "urgent"]
 Better = Literal["higher", "lower", "none"]
 """Which way a figure should move; none: neither way is good in itself."""
-GRAINS: tuple[Grain, ...] = ("hour", "day")
 SEVERITIES: tuple[Severity, ...] = ("notice", "warning", "urgent")
 DIRECTIONS: tuple[Better, ...] = ("higher", "lower", "none")
-SIZES = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+SIZES: Mapping[Grain, timedelta] = {
+    "hour": timedelta(hours=1), "day": timedelta(days=1), "month": timedelta(days=31),
+    "quarter": timedelta(days=92), "year": timedelta(days=366),
+}  # fmt: skip
+"""How long a period of each grain is, or the longest of them."""
+FRESHNESS: Mapping[Grain, timedelta] = {
+    "hour": timedelta(days=2), "day": timedelta(days=2), "month": timedelta(days=45),
+    "quarter": timedelta(days=125), "year": timedelta(days=460),
+}  # fmt: skip
+"""How old a figure may be, counted from its period's end, where its file says nothing: of months,
+quarters and years until the next one should have been reported."""
 _TICK = timedelta(microseconds=1)
 
 
@@ -64,7 +73,7 @@ class Definition:
     """An indicator as its file says it. `inputs`: datasets it reads and which parameters of each.
 
     An output of a period [a, b) rests on what was measured from a − `lookback` to b + `lookahead`.
-    Outputs of hours carry the hour's end as their instant, those of days the day's beginning.
+    Outputs of hours carry the hour's end as their instant, those of longer periods the beginning.
     """
 
     name: str
@@ -105,8 +114,13 @@ class Definition:
 
     @property
     def size(self) -> timedelta:
-        """The length of a period of this grain."""
+        """The length of a period of this grain, the longest there is."""
         return SIZES[self.grain]
+
+    @property
+    def by_calendar(self) -> bool:
+        """Whether its periods are months, quarters or years, whose lengths differ."""
+        return self.grain not in ("hour", "day")
 
     def period_at(self, t: datetime) -> Period:
         """The period of an output's instant."""
@@ -116,6 +130,18 @@ class Definition:
     def instant_of(self, period: Period) -> datetime:
         """The instant that outputs of a period carry."""
         return period.end if self.grain == "hour" else period.start
+
+    def instants_before(self, t: datetime, count: int, every: int = 1) -> list[datetime]:
+        """An output's instant with `count` earlier ones, each `every` periods before the next, the
+        oldest first."""
+        if not self.by_calendar:
+            return [t - self.size * every * k for k in range(count, -1, -1)]
+        out, period = [t], self.period_at(t)
+        for _ in range(count):
+            for _ in range(every):
+                period = period.previous()
+            out.append(self.instant_of(period))
+        return out[::-1]
 
     def limits(self, output: str, on: date) -> list[Threshold]:
         """The thresholds of an output in force on a date, lowest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import duckdb
 from sqlglot import exp
@@ -75,6 +76,35 @@ def input_name(name: str) -> str:
     return f"in_{name}"
 
 
+def calendar_columns(definition: Definition, at: str) -> list[tuple[str, str]]:
+    """The columns that say to which periods an instant `at` (SQL) belongs, each with its SQL: hours by
+    their end, longer periods by their beginning. What the key has a column of is left out."""
+    local = literal(definition.zone)
+    shown = f"timezone({local}, {at})"
+    made = {
+        "hour": f"timezone({local}, date_trunc('hour', {shown}) + INTERVAL 1 HOUR)",
+        **{
+            name: f"timezone({local}, date_trunc('{name}', {shown}))"
+            for name in ("day", "month", "quarter", "year")
+        },
+        "period_days": _days(definition, shown),
+    }
+    return [(name, shown) for name, shown in made.items() if name not in definition.key]
+
+
+def _days(definition: Definition, shown: str) -> str:
+    if not definition.by_calendar:
+        return f"{definition.size / timedelta(days=1)!r}::DOUBLE"
+    first = f"date_trunc('{definition.grain}', {shown})"
+    months = {"month": 1, "quarter": 3, "year": 12}[definition.grain]
+    return f"date_diff('day', {first}, {first} + INTERVAL {months} MONTH)::DOUBLE"
+
+
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def quoted(name: str) -> str:
     """A name as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'
@@ -92,13 +122,16 @@ def binding_faults(definitions: Sequence[Definition]) -> list[Fault]:
 
 def _binding_fault(root: duckdb.DuckDBPyConnection, definition: Definition) -> Fault | None:
     keys = "".join(f"'x'::ENUM('x') AS {quoted(k)}, " for k in definition.key)
+    calendar = "".join(
+        f"{shown} AS {name}, " for name, shown in calendar_columns(definition, "now()")
+    )
     tree = sql.tree(definition)
     try:
         for name in definition.inputs:
             root.execute(
                 f"CREATE OR REPLACE VIEW {quoted(input_name(name))} AS SELECT {keys} "
-                "1::INTEGER AS stream, 'x' AS parameter, now() AS time, now() AS hour, "
-                "now() AS day, 1.0::DOUBLE AS value, 0::SMALLINT AS quality, true AS usable LIMIT 0"
+                f"1::INTEGER AS stream, 'x' AS parameter, now() AS time, {calendar}"
+                "1.0::DOUBLE AS value, 0::SMALLINT AS quality, true AS usable LIMIT 0"
             )
         for number, (table, name, query) in enumerate(list(sql.calls(tree))):
             root.execute(f"DESCRIBE {sql.written(with_inputs(query, definition))}")

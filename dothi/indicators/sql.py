@@ -17,8 +17,11 @@ from dothi.indicators.functions import ARGUMENTS, FUNCTIONS
 from dothi.indicators.model import Definition
 from dothi.kernel.errors import Fault
 
-DATASET_COLUMNS = ("stream", "parameter", "time", "hour", "day", "value", "quality", "usable")
-"""What every dataset has beside its key."""
+CALENDAR = ("hour", "day", "month", "quarter", "year", "period_days")
+"""To which periods a value belongs, and how many days has that of the indicator's grain."""
+DATASET_COLUMNS = ("stream", "parameter", "time", *CALENDAR, "value", "quality", "usable")
+"""What every dataset has beside its key; a column of the calendar only where no column of the key
+has its name."""
 
 _STRUCTURE = (
     exp.Select, exp.From, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Qualify,

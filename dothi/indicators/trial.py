@@ -39,6 +39,8 @@ def score_of(
         engine.execute("SET TimeZone = 'UTC'")
         sources = {}
         for contract in pack.contracts:
+            if contract.name not in score.inputs:
+                continue
             fill(engine, contract, records.get(contract.name, ()), contract.name)
             sources[contract.name] = Source(contract, contract.name)
         local = zone(score.zone)

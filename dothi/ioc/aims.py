@@ -48,7 +48,12 @@ def of_figure(desk: Desk, figs: Figures, one: Latest, lang: str) -> Aim | None:
     contract = figs.indicator.dataset.contract
     if contract.units is not None:
         names = [column.name for column in contract.key]
-        places.append(f"unit:{thing.key[names.index(contract.units.column)]}")
+        code = thing.key[names.index(contract.units.column)]
+        if contract.units.codes == "agencies":
+            places.append(f"agency:{code}")
+            code = _units(desk).get(code)
+        if code:
+            places.append(f"unit:{code}")
     if thing.agency_id is not None and (code := _codes(desk).get(thing.agency_id)):
         places.append(f"agency:{code}")
     places.append(PROVINCE)
@@ -84,6 +89,14 @@ def _codes(desk: Desk) -> dict[int, str]:
             return {a.id: a.code for a in agencies.agencies(conn) if a.id is not None}
 
     return desk.cache.value(("agency codes",), (), look, kept_s=60)
+
+
+def _units(desk: Desk) -> dict[str, str]:
+    def look() -> dict[str, str]:
+        with desk.db.transaction() as conn:
+            return agencies.units_of(conn)
+
+    return desk.cache.value(("units of agencies",), (), look, kept_s=60)
 
 
 def _aim(

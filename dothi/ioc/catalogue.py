@@ -18,9 +18,10 @@ from dothi.ioc.tables import Cell
 from dothi.ioc.tables import shown as written_cell
 from dothi.ioc.view import Choice, Fact, Table
 from dothi.kernel.errors import Fault, Invalid, NotFound
-from dothi.kernel.i18n import NOTHING, duration, t
+from dothi.kernel.i18n import NOTHING, duration, number, t
 from dothi.kernel.time import VN, day_start, zone
 from dothi.lake import registry
+from dothi.lake.columns import CALENDAR
 from dothi.lake.model import Quality
 from dothi.lake.out import download
 from dothi.lake.out import filter as filters
@@ -201,7 +202,9 @@ def one(
     table, following, error, text = None, None, None, ""
     try:
         text = _filter(seen, wanted)
-        table, following = _preview(desk, actor, seen, text, wanted.after, lang, quantities)
+        table, following = _preview(
+            desk, actor, seen, indicator, text, wanted.after, lang, quantities
+        )
     except Invalid as wrong:
         error = wrong
     own = "indicators" if indicator else "datasets"
@@ -291,8 +294,11 @@ def _filter(seen: Shown, wanted: Wanted) -> str:
 
 
 def _preview(
-    desk: Desk, actor: Actor, seen: Shown, text: str, after: str, lang: str, quantities: Names
-) -> tuple[Table, str | None]:
+    desk: Desk, actor: Actor, seen: Shown, indicator: Indicator | None, text: str, after: str,
+    lang: str, quantities: Names,
+) -> tuple[Table, str | None]:  # fmt: skip
+    """The first rows. Computed figures have their definition's decimals; what a source gave stays as
+    it was given."""
     order: Order = "-time" if seen.series else "key"
     fields = tuple(one for one in seen.fields if one.name not in _INSIDE)
     names = tuple(one.name for one in fields)
@@ -308,11 +314,19 @@ def _preview(
         told = [tuple(_cell(v, f, lang) for v, f in zip(row, fields, strict=True)) for row in rows]
     else:
         titles.insert(0, t("data.thing", lang))
+        named = seen.dataset.contract.time
+        outputs = indicator.definition.outputs if indicator else ()
+        decimals = {output.name: output.decimals for output in outputs}
         places = {stream.id: thing.title(lang) for thing, stream in seen.streams}
-        for number, *values in rows:
-            line = [places.get(number, NOTHING)]
+        for stream, *values in rows:
+            line = [places.get(stream, NOTHING)]
+            row = dict(zip(names[1:], values, strict=True))
             for value, field in zip(values, fields, strict=True):
                 known = quantities.get(value) if field.name == "parameter" else None
+                if field.name == "value" and row["parameter"] in decimals:
+                    known = number(value, lang, decimals[row["parameter"]])
+                if named and field.name == "time" and (period := named.period(value)):
+                    known = period.label(lang)
                 line.append(known or _cell(value, field, lang))
             told.append(tuple(line))
     first = len(titles) - len(fields)
@@ -367,7 +381,10 @@ def _facts(
         Fact(t("admin.owner", lang), entry.owner), Fact(t("admin.kind", lang), entry.kind)
     ]  # fmt: skip
     if contract.time is not None:
-        if contract.time.rhythm is not None:
+        if contract.time.months in CALENDAR:
+            every = t(f"subjects.grain_{CALENDAR[contract.time.months]}", lang)
+            facts.append(Fact(t("data.rhythm", lang), every))
+        elif contract.time.rhythm is not None:
             facts.append(Fact(t("data.rhythm", lang), duration(contract.time.rhythm, lang)))
         facts.append(Fact(t("data.zone", lang), contract.time.zone))
     facts.append(Fact(t("data.key", lang), ", ".join(column.name for column in contract.key)))

@@ -14,6 +14,7 @@ from dothi.identity import accounts
 from dothi.identity.agencies import branch, get_agency
 from dothi.identity.model import Actor, Role
 from dothi.indicators import service as indicators
+from dothi.indicators import store as store_of_indicators
 from dothi.ioc import figures
 from dothi.ioc.desk import Desk
 from dothi.ioc.figures import Figures, Signal
@@ -34,6 +35,7 @@ MOST_LIMITS = 12
 MOST_SILENT = 10
 MOST_MOVED = 8
 MOST_OF_A_FIGURE = 2
+MOST_REPORTED = 4
 MOST_AGENCIES = 12
 MOST_ENTRIES = 20
 MOST_EVENTS = 5_000
@@ -72,7 +74,7 @@ def gather(desk: Desk, agency: int, day: date, now: datetime) -> Body:
     past = Past(desk, until)
     found["limits"] = _limits(past, viewer, since, until)
     found["silent"] = _silent(past, viewer, until, now)
-    found["moved"] = _moved(past, viewer, until)
+    found["moved"] = [*_reported(past, viewer, since, until), *_moved(past, viewer, until)]
     return tuple(
         Section(
             key,
@@ -268,6 +270,8 @@ def _moved(desk: Desk, viewer: Actor, until: datetime) -> list[tuple[Texts, str 
     span = Span.of("today", until)
     found: list[tuple[float, float, Figures, figures.Latest]] = []
     for figs in figures.every(desk, viewer):
+        if figs.indicator.definition.by_calendar:
+            continue
         changed = [
             ((one.value - was) / abs(was), was, figs, one)
             for thing, was in figures.before(desk, figs, span).items()
@@ -292,6 +296,55 @@ def _moved(desk: Desk, viewer: Actor, until: datetime) -> list[tuple[Texts, str 
         }  # fmt: skip
         lines.append((texts, url("figure", key=key_of(figs), thing=one.thing_id)))
     return lines
+
+
+def _reported(
+    desk: Desk, viewer: Actor, since: datetime, until: datetime
+) -> list[tuple[Texts, str | None]]:
+    """The figures of months, quarters and years that came in, or came to be others, in the brief's
+    time: each kind in a line, those that moved most named."""
+    span = Span.of("month", until)
+    lines: list[tuple[Texts, str | None]] = []
+    for figs in figures.every(desk, viewer):
+        if not figs.indicator.definition.by_calendar:
+            continue
+        with desk.db.transaction() as conn:
+            loads = store_of_indicators.loads(conn, [x.load_id for x in figs.newest.values()])
+        new = [x for x in figs.newest.values() if since <= loads[x.load_id].at < until]
+        period = max((x.period for x in new), default=None)
+        if period is None:
+            continue
+        new = [x for x in new if x.period == period]
+        was = figures.before(desk, figs, span)
+        new.sort(key=lambda x: (-_moved_by(x.value, was.get(x.thing_id)), x.thing_id))
+        texts = {
+            lang: t(
+                "duty.brief.reported", lang, what=figs.indicator.definition.outputs[0].title[lang],
+                period=period.in_sentence(lang), count=len(new),
+                places="; ".join(_place(figs, x, was, lang) for x in new[:MOST_REPORTED])
+                + ("; …" if len(new) > MOST_REPORTED else ""),
+            )
+            for lang in LANGS
+        }  # fmt: skip
+        lines.append((texts, url("figure", key=key_of(figs))))
+    return lines
+
+
+def _moved_by(value: float, was: float | None) -> float:
+    return abs(value - was) / abs(was) if was else 0.0
+
+
+def _place(figs: Figures, one: figures.Latest, was: dict[int, float], lang: str) -> str:
+    """A figure with its place and what it was a period before."""
+    output = figs.indicator.definition.outputs[0]
+    unit = "" if output.unit == "1" else f" {output.unit}"
+    earlier = was.get(one.thing_id)
+    return t(
+        "duty.brief.reported_first" if earlier is None else "duty.brief.reported_of", lang,
+        place=figs.things[one.thing_id].title(lang),
+        now=number(one.value, lang, output.decimals) + unit,
+        was="" if earlier is None else number(earlier, lang, output.decimals) + unit,
+    )  # fmt: skip
 
 
 def _log(

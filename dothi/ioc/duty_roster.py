@@ -255,6 +255,9 @@ def _change(change: Change, lang: str) -> ChangeLine:
                  other=_place(said["other"], lang))  # fmt: skip
     elif change.what == "copied":
         text = t("duty.change.copied", lang, day=date.fromisoformat(said["week"]), n=said["count"])
+    elif change.what == "brought":
+        text = t("duty.change.brought", lang, file=said["file"], added=said["added"],
+                 removed=said["removed"], changed=said["changed"])  # fmt: skip
     else:
         text = t(
             f"duty.change.{change.what}", lang, name=said.get("name", ""),

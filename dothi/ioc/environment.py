@@ -255,6 +255,7 @@ def chart_data(
         "max": found.high,
         "mean": found.mean,
         "bad": found.bad,
+        "labels": [period.label(lang) for period in found.periods] or None,
         "scale": "vn_aqi" if stream.parameter == "aqi" else None,
         "thresholds": _thresholds(desk, dataset.name, stream.parameter, lang),
     }

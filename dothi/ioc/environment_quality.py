@@ -6,13 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from dothi.identity.model import Actor
-from dothi.identity.policy import decide
 from dothi.ioc import view as v
+from dothi.ioc.conflict_view import conflict_views
 from dothi.ioc.desk import AIR, Air, Desk
 from dothi.ioc.environment import BASE
-from dothi.kernel.i18n import number, t
-from dothi.lake import loads, registry
-from dothi.lake.loads import Contradiction
+from dothi.kernel.i18n import t
+from dothi.lake import loads
 from dothi.lake.model import Quality
 
 COMPLETENESS_DAYS = 30
@@ -56,7 +55,7 @@ def quality(desk: Desk, actor: Actor, lang: str) -> v.QualityView:
         loads_url = "/loads"
         with desk.db.transaction() as conn:
             found = loads.contradictions(conn, dataset_id=air.dataset.id, open_only=True, limit=20)
-            conflicts = tuple(conflict_view(conn, actor, c, lang) for c in found)
+            conflicts = conflict_views(conn, actor, air.dataset, found, lang)
             waiting = conn.execute(
                 """SELECT count(*), max(q.load_id) FROM quarantine q JOIN load l ON l.id = q.load_id
                    WHERE l.dataset_id = %s AND l.state = 'committed'""",
@@ -91,38 +90,4 @@ def quality(desk: Desk, actor: Actor, lang: str) -> v.QualityView:
         findings=tuple(findings),
         conflicts=conflicts,
         loads_url=loads_url,
-    )
-
-
-def conflict_view(conn: Any, actor: Actor, found: Contradiction, lang: str) -> v.Conflict:
-    """A contradiction with what this person may do about it."""
-    stream = registry.stream(conn, found.stream_id)
-    dataset = registry.get(conn, found.dataset_id)
-    thing = registry.things(conn, dataset)[stream.thing_id]
-    spec = dataset.contract.parameter(stream.parameter)
-    may = found.decided_at is None and decide(actor, "conflict.decide", dataset.resource).allowed
-    row = conn.execute(
-        "SELECT coalesce(file_name, door) FROM load WHERE id = %s", (found.load_id,)
-    ).fetchone()
-    kept = (found.decision or {}).get("keep")
-    return v.Conflict(
-        id=str(found.id),
-        stream=t("ioc.chart_of", lang, what=spec.title[lang], place=thing.title(lang)),
-        at=found.t,
-        note=t(f"lake.hint_{found.hint}", lang) if found.hint else t("ioc.conflict_note", lang),
-        rows=tuple(
-            v.ConflictRow(
-                value=f"{number(c['value'], lang, spec.decimals)} {spec.unit}",
-                quality=t(f"lake.quality_{c['quality']}", lang),
-                file=row[0] if row else "",
-                row=c["row"],
-                load_url=f"/loads/{found.load_id}",
-                choose_url=f"/conflicts/{found.id}/{c['row']}" if may else None,
-                chosen=kept == c["row"],
-            )
-            for c in found.candidates
-        ),
-        none_url=f"/conflicts/{found.id}/0" if may else None,
-        decided_by=found.decided_by,
-        decided_at=found.decided_at,
     )

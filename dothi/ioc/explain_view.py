@@ -23,7 +23,7 @@ from dothi.lake.model import Quality
 from dothi.web.view import Level, Status
 
 if TYPE_CHECKING:
-    from dothi.indicators.explain import Explanation
+    from dothi.indicators.explain import Explanation, InputRow
 
 MOST_ROWS = 400
 WATER: dict[str, Level] = {
@@ -102,15 +102,23 @@ def _when(found: Explanation, lang: str) -> str:
     return f"{t('ioc.hour_of', lang, at=f'{end:%H:%M}')}, {date(last, lang)}"
 
 
+def _moment(row: InputRow, lang: str) -> str:
+    """When a row was measured, or for which month, quarter or year it was reported."""
+    time = row.dataset.contract.time
+    period = time.period(row.t) if time else None
+    return period.label(lang) if period else datetime_(row.t, lang)
+
+
 def _inputs(found: Explanation, lang: str) -> v.Table:
     rows = []
     for row in found.rows[:MOST_ROWS]:
         spec = row.dataset.contract.parameter(row.parameter)
+        unit = "" if spec.unit == "1" else f" {spec.unit}"
         rows.append(
             (
-                datetime_(row.t, lang),
+                _moment(row, lang),
                 spec.title[lang],
-                f"{number(row.value, lang, spec.decimals)} {spec.unit}",
+                f"{number(row.value, lang, spec.decimals)}{unit}",
                 t(f"lake.quality_{int(row.quality)}", lang),
                 t("common.yes" if row.entered else "common.no", lang),
                 str(row.load_id),
@@ -170,7 +178,7 @@ def _loads(desk: Desk, actor: Actor, found: Explanation, lang: str) -> tuple[v.L
         who = in_words_of(conn, people, lang)
     refs = []
     for load_id, facts in sorted(found.loads.items(), reverse=True):
-        rows = sorted(r.row_no for r in by_load[load_id])
+        rows = sorted({r.row_no for r in by_load[load_id]})
         text = (
             t("ioc.one_row", lang, row=rows[0])
             if len(rows) == 1

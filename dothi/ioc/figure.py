@@ -10,6 +10,7 @@ from typing import Any
 
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, decide
+from dothi.indicators.model import Definition, Output
 from dothi.ioc import aims, counts, figures, overview, overview_panels
 from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
@@ -20,6 +21,7 @@ from dothi.ioc.tables import Cell, Sheet, shown
 from dothi.ioc.work_view import rows_of
 from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import date, number, t
+from dothi.kernel.period import Period
 from dothi.kernel.time import VN
 from dothi.lake import chart as charts
 from dothi.lake.api import visible_stream
@@ -175,19 +177,21 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
             explain_url=overview.explain_url(figs, one),
         )
     aim = aims.of_figure(desk, figs, one, lang)
-    compare = _compare(desk, figs, one, lang, span, aim)
     before = figures.before(desk, figs, span)
     ranked = sorted(figs.newest.values(), key=figs.rank)
+    of_stations = figures.of_stations(desk, figs)
+    others_word = "others" if of_stations else "reporters_others"
     others = Sheet(
-        t("overview.others", lang),
+        t(f"overview.{others_word}", lang),
         (
-            t("ioc.stations", lang), t("overview.value", lang), t("common.unit", lang),
-            t("overview.period", lang), versus_title(span, lang), t("overview.state", lang),
+            t("ioc.stations" if of_stations else "overview.reporters", lang), t("overview.value", lang), t("common.unit", lang),
+            t("overview.period", lang), _heading(definition, span, lang), t("overview.state", lang),
         ),
         tuple(
             (
                 figs.things[x.thing_id].title(lang), x.value,
-                "" if output.unit == "1" else output.unit, x.period.end,
+                "" if output.unit == "1" else output.unit,
+                x.period.label(lang) if definition.by_calendar else x.period.end,
                 before.get(x.thing_id), _status_of(figs, x, lang).text,
             )
             for x in ranked
@@ -197,9 +201,15 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
         o.OtherRow(
             name=figs.things[x.thing_id].title(lang),
             value=number(x.value, lang, output.decimals),
-            note=_change(x.value, before.get(x.thing_id), output.decimals, span, lang)
+            note=_change(
+                x.value,
+                before.get(x.thing_id),
+                output.decimals,
+                overview.versus_of(figs, x, span, lang),
+                lang,
+            )
             if figs.fresh(x)
-            else t("overview.stale_since", lang, at=date(x.period.end.astimezone(VN), lang)),
+            else t("overview.stale_since", lang, at=_until(x, lang)),
             status=_status_of(figs, x, lang),
             url=overview.url("figure", key=overview.key_of(figs), thing=x.thing_id, r=span.name),
             current=x.thing_id == one.thing_id,
@@ -210,6 +220,10 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
         v.Fact(t("overview.fact_what", lang), definition.words[lang]),
         v.Fact(t("overview.fact_source", lang), definition.source),
     ]
+    whole = figures.whole(desk, figs)
+    compare = _compare(desk, figs, one, lang, span, aim, whole, others_word)
+    if whole is not None:
+        facts.insert(0, whole_fact(whole, output, lang))
     facts += [v.Fact(t("overview.fact_limit", lang), f"{number(limit.limit, lang)}: {limit.source}")
               for limit in one.limits]  # fmt: skip
     source = {"indicator": figs.indicator.name, "thing": one.thing_id}
@@ -228,6 +242,16 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
     )
 
 
+def whole_fact(whole: figures.Whole, output: Output, lang: str) -> v.Fact:
+    """The figure of all together, with the period and how many it was made from."""
+    unit = "" if output.unit == "1" else f" {output.unit}"
+    said = t(
+        "overview.whole_said", lang, value=number(whole.value, lang, output.decimals) + unit,
+        period=whole.period.in_sentence(lang), count=whole.count,
+    )  # fmt: skip
+    return v.Fact(t("overview.whole", lang), said)
+
+
 def _status_of(figs: Figures, one: figures.Latest, lang: str) -> Status:
     """How a figure stands; what an old one was says nothing of now."""
     if figs.fresh(one):
@@ -240,32 +264,48 @@ def versus_title(span: Span, lang: str) -> str:
     return t(f"overview.before_{span.name}", lang)
 
 
-def _change(value: float, was: float | None, decimals: int, span: Span, lang: str) -> str:
+def _heading(definition: Definition, span: Span, lang: str) -> str:
+    """The heading over the earlier values of an indicator."""
+    if not definition.by_calendar:
+        return versus_title(span, lang)
+    year = span.name == "year" and definition.grain != "year"
+    return t("overview.year_before" if year else "overview.period_before", lang)
+
+
+def _until(one: figures.Latest, lang: str) -> str:
+    """Of what time an old figure is."""
+    if one.period.grain in ("hour", "day"):
+        return date(one.period.end.astimezone(VN), lang)
+    return one.period.in_sentence(lang)
+
+
+def _change(value: float, was: float | None, decimals: int, versus: str, lang: str) -> str:
     if was is None:
         return t("overview.no_before", lang)
-    moved = value - was
+    moved = round(value - was, decimals)
     sign = "▲" if moved > 0 else "▼" if moved < 0 else "="
-    return f"{sign} {number(abs(moved), lang, decimals)} {overview.versus(span, lang)}"
+    return f"{sign} {number(abs(moved), lang, decimals)} {versus}"
 
 
 def _compare(
-    desk: Desk, figs: Figures, one: figures.Latest, lang: str, span: Span, aim: aims.Aim | None
-) -> Sheet:
-    """The figure beside the period before, a span ago, last year, its target, the limits, and the
-    others."""
+    desk: Desk, figs: Figures, one: figures.Latest, lang: str, span: Span, aim: aims.Aim | None,
+    whole: figures.Whole | None, others: str,
+) -> Sheet:  # fmt: skip
+    """The figure beside the period before, a span ago, last year, its target, the limits, that of all
+    together, and the others."""
     dataset = figs.indicator.dataset
     definition = figs.indicator.definition
-    year_ago = one.period.a_year_earlier()
-    moments = {
-        t("overview.period_before", lang): one.period.previous().start,
-        versus_title(span, lang): span.before(one.period.start),
-        t("overview.year_before", lang): year_ago.start if year_ago else None,
-    }
+    periods: dict[str, Period | None] = {t("overview.period_before", lang): one.period.previous()}
+    if not definition.by_calendar:
+        periods[versus_title(span, lang)] = figures.earlier(definition, one.period, span)
+    if definition.grain != "year":
+        periods[t("overview.year_before", lang)] = one.period.a_year_earlier()
     rows: list[tuple[Cell, ...]] = [(t("overview.this_figure", lang), one.value, None)]
-    for title, at in moments.items():
+    for title, period in periods.items():
         was = None
-        if at is not None:
-            period = type(one.period).containing(definition.grain, at, one.period.zone)
+        if period is not None:
+            if definition.by_calendar:
+                title += f" ({period.in_sentence(lang)})"
             instant = definition.instant_of(period)
             was = figures.values_at(desk, dataset, {one.stream_id: instant}).get(one.stream_id)
         rows.append((title, was, None if was is None else one.value - was))
@@ -274,13 +314,15 @@ def _compare(
     for limit in one.limits:
         title = t("overview.limit_row", lang, source=limit.source.split(",")[0])
         rows.append((title, limit.limit, one.value - limit.limit))
+    if whole is not None and whole.period == one.period:
+        rows.append((t("overview.whole", lang), whole.value, one.value - whole.value))
     fresh = sorted(x.value for x in figs.newest.values() if figs.fresh(x))
     if len(fresh) > 1:
         middle = statistics.median(fresh)
         rows += [
-            (t("overview.others_highest", lang), fresh[-1], one.value - fresh[-1]),
-            (t("overview.others_median", lang), middle, one.value - middle),
-            (t("overview.others_lowest", lang), fresh[0], one.value - fresh[0]),
+            (t(f"overview.{others}_highest", lang), fresh[-1], one.value - fresh[-1]),
+            (t(f"overview.{others}_median", lang), middle, one.value - middle),
+            (t(f"overview.{others}_lowest", lang), fresh[0], one.value - fresh[0]),
         ]
     columns = (t("overview.compared", lang), t("overview.value", lang),
                t("overview.difference", lang))  # fmt: skip
@@ -493,15 +535,17 @@ def chart_sheet(
         desk.lake, dataset, stream, span=span if span in charts.SPANS else "7d", width=width,
         now=desk.now(),
     )  # fmt: skip
-    names = ("from", "lowest", "mean", "highest", "invalid")
+    names = ("period" if found.periods else "from", "lowest", "mean", "highest", "invalid")
+    times: list[Cell] = [period.label(lang) for period in found.periods]
+    times = times or [datetime.fromtimestamp(at, VN) for at in found.t]
     spec = dataset.contract.parameter(stream.parameter)
     return Sheet(
         f"{spec.title[lang]} {thing.title(lang)}",
         tuple(t(f"overview.col_{name}", lang) for name in names),
         tuple(
-            (datetime.fromtimestamp(at, VN), low, mean, high, bad)
+            (at, low, mean, high, bad)
             for at, low, mean, high, bad in zip(
-                found.t, found.low, found.mean, found.high, found.bad, strict=True
+                times, found.low, found.mean, found.high, found.bad, strict=True
             )
         ),
     )

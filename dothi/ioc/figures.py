@@ -11,10 +11,12 @@ from dothi.identity.model import Actor
 from dothi.identity.policy import Decision, cache_key, decide
 from dothi.identity.predicate import admits
 from dothi.indicators import service as indicators
+from dothi.indicators.model import Definition
 from dothi.indicators.service import Indicator, Latest
 from dothi.ioc.desk import ONLINE_BEATS, Desk
 from dothi.ioc.span import Span
-from dothi.kernel.period import Period
+from dothi.kernel.crosswalk import Aggregation
+from dothi.kernel.period import Grain, Period
 from dothi.lake import registry
 from dothi.lake.contract import Contract
 from dothi.lake.registry import Dataset, Thing
@@ -22,6 +24,8 @@ from dothi.web.view import Level
 
 LONGEST_RHYTHM = timedelta(days=1)
 """A station sends at least daily."""
+LEAST: Mapping[Grain, int] = {"hour": 2, "day": 30, "month": 12, "quarter": 8, "year": 5}
+"""How many periods before the newest a small curve has at least."""
 LEVELS: Mapping[str, Level] = {"notice": "notice", "warning": "warning", "urgent": "critical"}
 
 
@@ -105,6 +109,14 @@ def values_at(desk: Desk, dataset: Dataset, wanted: Mapping[int, datetime]) -> d
     return {s: found[s, t] for s, t in wanted.items() if (s, t) in found}
 
 
+def earlier(definition: Definition, period: Period, span: Span) -> Period | None:
+    """With which period one is compared. A month, a quarter or a year has no day before: it is held
+    against the one before, or in a span of a year against the same one of last year."""
+    if not definition.by_calendar:
+        return Period.containing(definition.grain, span.before(period.start), period.zone)
+    return period.a_year_earlier() if span.name == "year" else period.previous()
+
+
 def before(desk: Desk, figures: Figures, span: Span) -> dict[int, float]:
     """With what the newest figures are compared: those of the periods a span earlier, by thing."""
 
@@ -112,8 +124,9 @@ def before(desk: Desk, figures: Figures, span: Span) -> dict[int, float]:
         definition = figures.indicator.definition
         wanted, things = {}, {}
         for thing, one in figures.newest.items():
-            moment = span.before(one.period.start)
-            period = Period.containing(definition.grain, moment, one.period.zone)
+            period = earlier(definition, one.period, span)
+            if period is None:
+                continue
             wanted[one.stream_id] = definition.instant_of(period)
             things[one.stream_id] = thing
         found = values_at(desk, figures.indicator.dataset, wanted)
@@ -124,22 +137,63 @@ def before(desk: Desk, figures: Figures, span: Span) -> dict[int, float]:
     return desk.cache.value(key, (f"series:{name}",), look)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """The figure of all things together: of what period, and from how many of them."""
+
+    value: float
+    period: Period
+    count: int
+
+
+def whole(desk: Desk, figures: Figures) -> Whole | None:
+    """The first output over everything seen, of the newest period that anything has a figure of: sums
+    are added; of a rate numerator and denominator are, never the rates. None where the definition says
+    neither, or there is nothing to put together."""
+    definition = figures.indicator.definition
+    output = definition.outputs[0]
+    how = output.over_units
+    if how.aggregation is Aggregation.NONE or not figures.newest:
+        return None
+    period = max(one.period for one in figures.newest.values())
+    values = {thing: x.value for thing, x in figures.newest.items() if x.period == period}
+    weights = dict.fromkeys(values, 1.0)
+    if how.weight is not None:
+        dataset = figures.indicator.dataset
+
+        def look() -> dict[int, float]:
+            with desk.db.transaction() as conn:
+                streams = {
+                    s.id: s.thing_id for s in registry.streams(conn, dataset).values()
+                    if s.parameter == how.weight and s.thing_id in values
+                }  # fmt: skip
+            at = definition.instant_of(period)
+            found = values_at(desk, dataset, dict.fromkeys(streams, at))
+            return {streams[stream]: value for stream, value in found.items()}
+
+        newest = hash(tuple(sorted((x.stream_id, x.t, x.value) for x in figures.newest.values())))
+        key = ("weights", dataset.name, figures.indicator.version, newest)
+        weights = desk.cache.value(key, (f"series:{dataset.name}",), look)
+    both = values.keys() & weights.keys()
+    total = sum(weights[thing] for thing in both) if how.weight is not None else 1.0
+    if len(both) < 2 or not total:
+        return None
+    return Whole(sum(values[x] * weights[x] for x in both) / total, period, len(both))
+
+
 def curve(desk: Desk, figures: Figures, one: Latest, hours: int) -> tuple[float | None, ...]:
     """A stream's last values for a small curve, oldest first: at most some 90, of longer spans every
-    n-th period; of days never less than 30."""
+    n-th period, and never less than `LEAST`."""
     key = ("curve", one.stream_id, one.t, hours)
     topic = f"series:{figures.indicator.dataset.name}"
     return desk.cache.value(key, (topic,), lambda: _curve(desk, figures, one, hours), kept_s=600)
 
 
 def _curve(desk: Desk, figures: Figures, one: Latest, hours: int) -> tuple[float | None, ...]:
-    step = figures.indicator.definition.size
-    count = max(2, int(timedelta(hours=hours) / step))
-    if step >= timedelta(days=1):
-        count = max(count, 30)
+    definition = figures.indicator.definition
+    count = max(LEAST[definition.grain], int(timedelta(hours=hours) / definition.size))
     every_nth = max(1, count // 90)
-    size = step * every_nth
-    times = [one.t - size * k for k in range(count // every_nth, -1, -1)]
+    times = definition.instants_before(one.t, count // every_nth, every_nth)
     found = desk.lake.points.at(figures.indicator.dataset, [one.stream_id], times)
     return tuple(found.get((one.stream_id, t)) for t in times)
 
@@ -190,6 +244,16 @@ def watched(desk: Desk, actor: Actor) -> list[Signal]:
                 key, (f"series:{dataset.name}",), lambda d=dataset, x=decision: _signals(desk, d, x)
             )
     return out
+
+
+def of_stations(desk: Desk, figures: Figures) -> bool:
+    """Whether an indicator's figures are of stations, and not of agencies that report."""
+    definitions = desk.definitions()
+    name = figures.indicator.name
+    while name in definitions:
+        name = next(iter(definitions[name].definition.inputs))
+    base = next((d for d in desk.datasets() if d.name == name), None)
+    return base is None or base.contract.form is None
 
 
 def _signals(desk: Desk, dataset: Dataset, decision: Decision) -> list[Signal]:

@@ -36,7 +36,7 @@ MOST_LATE = 200
 SHOWN_LATE = 3
 """Late items of an agency that stand on the page; the rest is behind its name."""
 MOST_MOVED = 6
-PERIODS = {"hour": 72, "day": 60}
+PERIODS = {"hour": 72, "day": 60, "month": 24, "quarter": 12, "year": 8}
 """How many periods of the past say what is usual."""
 
 
@@ -288,7 +288,7 @@ def _changes(desk: Desk, figs: Figures) -> dict[int, unusual.Change]:
         out = {}
         for end, group in ends.items():
             count = PERIODS[definition.grain]
-            times = [end - definition.size * k for k in range(count, -1, -1)]
+            times = definition.instants_before(end, count)
             streams = [one.stream_id for one in group]
             values = desk.lake.points.at(figs.indicator.dataset, streams, times)
             for one in group:

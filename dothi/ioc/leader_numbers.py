@@ -112,7 +112,7 @@ def _figure(desk: Desk, figs: Figures, lang: str, spans: dict[Name, Span]) -> Kn
         if change is None and top is not None:
             was = figures.before(desk, figs, spans[name]).get(top.thing_id)
             if was is not None:
-                versus = overview.versus(spans[name], lang)
+                versus = overview.versus_of(figs, top, spans[name], lang)
                 change = Change(top.value - was, versus, definition.outputs[0].decimals)
     spark = card.spark
     if top is not None and definition.freshness > RARE:
@@ -190,7 +190,7 @@ def _score(desk: Desk, one: Scored, part: str, lang: str) -> Known:
     change = None
     # Points out of other ceilings are not compared.
     if before is not None and (component or found[last.code, part].most == most):
-        versus = t("leader.than", lang, period=score.inside(last.label(lang), lang))
+        versus = t("leader.than", lang, period=last.in_sentence(lang))
         change = Change(value - before, versus, 1)
     said = t("score.of_most", lang, most=number(most, lang)) if component is None else ""
     return Known(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,8 +14,8 @@ from dothi.ioc import load_report
 from dothi.ioc import view as v
 from dothi.ioc.admin.trail import in_words_of
 from dothi.ioc.catalogue import DATA, LOADS, sections
+from dothi.ioc.conflict_view import conflict_views
 from dothi.ioc.desk import Desk
-from dothi.ioc.environment_quality import conflict_view
 from dothi.kernel.errors import Fault
 from dothi.kernel.i18n import datetime_, number, t
 from dothi.kernel.period import Period
@@ -113,14 +113,15 @@ def one(desk: Desk, actor: Actor, lang: str, load_id: int) -> v.LoadView:
     """One load with its findings, its rejected rows and its contradictions."""
     with desk.db.transaction() as conn:
         load, dataset = loads.get(conn, actor, load_id)
+        expected = sum(s["rows"] + s.get("absent", 0) for s in load.report.get("streams", []))
+        load = replace(load, report=loads.reported(conn, actor, load, dataset))
         names = _names(conn, [load], lang)
         streams, things = registry.streams(conn, dataset), registry.things(conn, dataset)
         form = load.report.get("form", {})
         refs = {*form.get("authors", ()), form.get("approved_by", "")} - {""}
         who = in_words_of(conn, refs, lang)
-        conflicts = tuple(
-            conflict_view(conn, actor, c, lang) for c in loads.contradictions(conn, load_id=load_id)
-        )
+        found = loads.contradictions(conn, load_id=load_id)
+        conflicts = conflict_views(conn, actor, dataset, found, lang)
         may = decide(actor, "quarantine.read", dataset.resource).allowed
         rejected = (
             tuple(
@@ -135,7 +136,7 @@ def one(desk: Desk, actor: Actor, lang: str, load_id: int) -> v.LoadView:
     return v.LoadView(
         row=_row(load, dataset, actor, names, lang),
         facts=(*_facts(load, lang), *_typed(load, dataset, actor, who, lang)),
-        findings=_findings(load, may, lang),
+        findings=_findings(load, expected, may, lang),
         conflicts=conflicts,
         rejected=rejected,
         use_url=f"{LOADS}/{load_id}/use",
@@ -261,13 +262,12 @@ def _typed(
     )
 
 
-def _findings(load: Load, may: bool, lang: str) -> tuple[v.Finding, ...]:
+def _findings(load: Load, expected: int, may: bool, lang: str) -> tuple[v.Finding, ...]:
     out = []
     for finding in load.report.get("findings", []):
         kind = finding["kind"]
         note = findings.note(finding, lang)
         if kind == "absent":
-            expected = sum(s["rows"] + s["absent"] for s in load.report.get("streams", []))
             note = t("ioc.of_expected", lang, expected=expected)
         out.append(
             v.Finding(

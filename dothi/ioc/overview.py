@@ -175,6 +175,15 @@ def versus(span: Span, lang: str) -> str:
     return t(f"overview.versus_{span.name}", lang)
 
 
+def versus_of(figs: Figures, one: figures.Latest, span: Span, lang: str) -> str:
+    """With what a figure is compared in this span, in words: of months, quarters and years by name."""
+    definition = figs.indicator.definition
+    period = figures.earlier(definition, one.period, span)
+    if not definition.by_calendar or period is None:
+        return versus(span, lang)
+    return t("overview.versus_period", lang, period=period.in_sentence(lang))
+
+
 def status_of(one: figures.Latest, lang: str) -> Status:
     """How a figure stands to the limits in force, or to the classes of its index."""
     if one.output == "aqi" and (kind := environment.aqi_class(one.value)):
@@ -218,7 +227,7 @@ def indicator_card(desk: Desk, figs: Figures, lang: str, span: Span) -> o.Card:
         figure_url=address,
         change=None
         if was is None
-        else v.Change(top.value - was, versus(span, lang), output.decimals),
+        else v.Change(top.value - was, versus_of(figs, top, span, lang), output.decimals),
         spark=figures.curve(desk, figs, top, span.hours),
         source=top.limits[-1].source.split(",")[0] if top.limits else None,
         at=top.period.end,

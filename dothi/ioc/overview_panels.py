@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dothi.identity.model import Actor
-from dothi.ioc import counts, environment, figures
+from dothi.ioc import counts, environment, figures, overview
 from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
 from dothi.ioc.arrangement import Arrangement
@@ -146,13 +146,20 @@ def chart(
             for f, one in _of_thing(every, thing.id)
         ),
         stations=_elsewhere(latest[0], stream_id, span, lang, base) if latest else (),
-        span="30d" if latest and _daily(latest[0]) and span.chart in ("24h", "7d") else span.chart,
+        of_stations=latest is None or figures.of_stations(desk, latest[0]),
+        span=_shown(latest[0], span) if latest else span.chart,
         explain_url=explain_url(*latest) if latest else None,
     )
 
 
-def _daily(figs: Figures) -> bool:
-    return figs.indicator.definition.size >= timedelta(days=1)
+def _shown(figs: Figures, span: Span) -> v.ChartSpan:
+    """The range that a chart shows first: never less than a few periods."""
+    grain = figs.indicator.definition.grain
+    if grain in ("quarter", "year"):
+        return "all"
+    if grain == "month":
+        return "1y"
+    return "30d" if grain == "day" and span.chart in ("24h", "7d") else span.chart
 
 
 def _of_thing(every: Iterable[Figures], thing: int) -> list[tuple[Figures, figures.Latest]]:
@@ -178,6 +185,8 @@ def moved(desk: Desk, actor: Actor, lang: str, span: Span) -> o.MovedView:
     """The figures that changed most against the time before, by their share of what they were."""
     found: list[tuple[float, float, Figures, figures.Latest]] = []
     for figs in figures.every(desk, actor):
+        if figs.indicator.definition.by_calendar and span.name in ("today", "7d"):
+            continue  # a month's figure does not move from day to day
         for thing, was in figures.before(desk, figs, span).items():
             one = figs.newest[thing]
             if was and one.value != was and figs.fresh(one):
@@ -193,10 +202,14 @@ def moved(desk: Desk, actor: Actor, lang: str, span: Span) -> o.MovedView:
 def _moved_row(
     share: float, was: float, figs: Figures, one: figures.Latest, lang: str, span: Span
 ) -> o.MovedRow:
-    output = figs.indicator.definition.outputs[0]
+    definition = figs.indicator.definition
+    output = definition.outputs[0]
+    place = figs.things[one.thing_id].title(lang)
+    if definition.by_calendar:
+        place += f" · {overview.versus_of(figs, one, span, lang)}"
     return o.MovedRow(
         title=output.title[lang],
-        place=figs.things[one.thing_id].title(lang),
+        place=place,
         was=number(was, lang, output.decimals),
         now=number(one.value, lang, output.decimals),
         share=number(abs(share) * 100, lang, 0),

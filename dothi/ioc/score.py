@@ -140,11 +140,6 @@ def _look(desk: Desk, one: Scored, lang: str, what: Asked) -> _Known:
     )  # fmt: skip
 
 
-def inside(label: str, lang: str) -> str:
-    """A period's name inside a sentence: "tháng 10/2026"."""
-    return label[:1].lower() + label[1:] if lang == "vi" else label
-
-
 def _past(period: Period) -> list[Period]:
     out = [period]
     while len(out) < PAST[period.grain]:
@@ -183,7 +178,7 @@ def head(desk: Desk, actor: Actor, lang: str, what: Asked) -> s.HeadView:
     if total.points is not None and before and before.points and before.most == total.most:
         change = Change(
             total.points - before.points,
-            t("score.than", lang, period=inside(period.previous().label(lang), lang)), 2,
+            t("score.than", lang, period=period.previous().in_sentence(lang)), 2,
         )  # fmt: skip
     now = desk.now()
     about = ""

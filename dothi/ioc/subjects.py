@@ -55,8 +55,9 @@ def indicator(desk: Desk, actor: Actor, lang: str, span: Span, name: str) -> Ind
     output = definition.outputs[0]
     plain = bool(figs.newest) and not output.labels
     top = figs.top or max(figs.newest.values(), key=lambda one: one.t, default=None)
+    whole = figures.whole(desk, figs)
+    counted = "fresh" if figures.of_stations(desk, figs) else "fresh_reporters"
     fresh = sum(figs.fresh(one) for one in figs.newest.values())
-    newest = max((one.period.end for one in figs.newest.values()), default=None)
     data_url = f"/data/{name}"
     return IndicatorView(
         name=name,
@@ -68,15 +69,16 @@ def indicator(desk: Desk, actor: Actor, lang: str, span: Span, name: str) -> Ind
             v.Fact(t("subjects.code", lang), name),
             v.Fact(t("subjects.unit", lang), NOTHING if output.unit == "1" else output.unit),
             v.Fact(t("subjects.grain", lang), t(f"subjects.grain_{definition.grain}", lang)),
+            *([figure.whole_fact(whole, output, lang)] if whole else []),
             v.Fact(t("overview.fact_source", lang), definition.source),
             v.Fact(t("subjects.inputs", lang), ", ".join(definition.inputs)),
             v.Fact(t("subjects.version", lang), f"{figs.indicator.version}"),
             *_targets(actor, figs, lang),
         ),
         quality=(
-            v.Fact(t("subjects.fresh", lang), f"{fresh}/{len(figs.newest)}"),
+            v.Fact(t(f"subjects.{counted}", lang), f"{fresh}/{len(figs.newest)}"),
             v.Fact(t("subjects.promise", lang), duration(definition.freshness, lang)),
-            v.Fact(t("subjects.newest", lang), shown(newest, lang)),
+            v.Fact(t("subjects.newest", lang), _newest(figs, lang)),
             v.Fact(t("subjects.state", lang), figs.indicator.problem
                    or t("subjects.stale" if figs.indicator.stale else "subjects.current", lang)),
         ),
@@ -88,6 +90,14 @@ def indicator(desk: Desk, actor: Actor, lang: str, span: Span, name: str) -> Ind
         chart=overview_panels.chart(desk, actor, lang, span, top.stream_id) if plain and top else None,
         by_unit=_by_unit(figs, lang) if plain else None,
     )  # fmt: skip
+
+
+def _newest(figs: Figures, lang: str) -> str:
+    """Of when the newest figure is: the end of its hour or day, or its month, quarter or year."""
+    newest = max((one.period for one in figs.newest.values()), default=None)
+    if newest is None:
+        return shown(None, lang)
+    return newest.label(lang) if figs.indicator.definition.by_calendar else shown(newest.end, lang)
 
 
 def _targets(actor: Actor, figs: Figures, lang: str) -> tuple[v.Fact, ...]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
-from dothi.identity import units_read
-from dothi.identity.model import Actor
+from dothi.identity import agencies, units_read
+from dothi.identity.model import Actor, Agency
 from dothi.identity.units import LEVELS, Unit, UnitLink
 from dothi.identity.units import Level as UnitLevel
 from dothi.identity.units_read import Share, Wanted
@@ -96,6 +96,7 @@ def one(desk: Desk, actor: Actor, lang: str, code: str, at: date | None) -> Unit
         outline = units_read.outline(conn, code, day)
         below = units_read.count(conn, Wanted(day, None, code))
         bounds = outline.bounds if outline else around(unit)
+        bodies = [a for a in agencies.agencies(conn, day) if a.unit == code]
         places = measured.places(conn, desk, actor, lang, outline)
     begins = [k for k in links if k.new == code and k.day == unit.valid_from]
     ends = [k for k in links if k.old == code and k.day == unit.valid_to]
@@ -106,7 +107,7 @@ def one(desk: Desk, actor: Actor, lang: str, code: str, at: date | None) -> Unit
         kind=t(f"units.kind.{unit.kind}", lang),
         trail=tuple(Choice(x.name, _address(x, at if unit.valid_to is None else day)) for x in above),
         status=_standing(unit, lang),
-        facts=tuple(_facts(unit, lang)),
+        facts=(*_facts(unit, lang), *_bodies(bodies, lang)),
         lives=tuple(
             Life(_address(x), x.name, t(f"units.kind.{x.kind}", lang), _span(x, lang), x == unit)
             for x in lives
@@ -179,6 +180,11 @@ def _facts(unit: Unit, lang: str) -> Iterator[Fact]:
         density = number(unit.population / float(unit.area_km2), lang, 0)
         yield Fact(t("units.page_density", lang), t("units.page_per_km2", lang, count=density))
     yield Fact(t("units.page_sources", lang), ", ".join(unit.sources))
+
+
+def _bodies(found: Sequence[Agency], lang: str) -> Iterator[Fact]:
+    for agency in found:
+        yield Fact(t("units.page_agency", lang), agency.name(lang), f"/agencies/{agency.code}")
 
 
 def _span(unit: Unit, lang: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from statistics import median
 from urllib.parse import urlencode
 
 from dothi.identity import units_read
@@ -13,10 +15,11 @@ from dothi.identity.predicate import admits
 from dothi.identity.units import BASES, Unit
 from dothi.identity.units_read import Outline
 from dothi.indicators.model import Output
-from dothi.indicators.service import Indicator
-from dothi.ioc.catalogue import DATA, UNITS, sections
+from dothi.indicators.service import Indicator, latest
+from dothi.ioc.catalogue import DATA, LOADS, UNITS, sections
 from dothi.ioc.desk import Desk
 from dothi.ioc.units_view import (
+    Beside,
     FigureRow,
     IndicatorPart,
     PeriodRow,
@@ -24,13 +27,18 @@ from dothi.ioc.units_view import (
     SeriesPart,
     SeriesRow,
     SeriesView,
+    UnitCell,
 )
 from dothi.ioc.view import Choice
 from dothi.kernel.crosswalk import Aggregation
+from dothi.kernel.crosswalk import Status as Standing
 from dothi.kernel.errors import Invalid, NotFound
 from dothi.kernel.i18n import NOTHING, datetime_, number, t
+from dothi.kernel.period import Grain, Period
+from dothi.kernel.time import zone
 from dothi.lake import registry
-from dothi.lake.model import Quality
+from dothi.lake.columns import Parameter
+from dothi.lake.loads import resource as load_resource
 from dothi.lake.out.by_unit import Line, by_unit, exactly
 from dothi.lake.out.by_unit import Wanted as WantedSeries
 from dothi.lake.registry import Dataset, Stream, Thing
@@ -41,6 +49,8 @@ MOST_THINGS = 200
 SHOWN_PERIODS = 12
 """How many of the newest periods of a series by units are offered."""
 _NO_UNIT = ("1", "count")
+_GRAINS: dict[int, Grain] = {1: "month", 3: "quarter", 12: "year"}
+_FILES = ("csv", "xlsx")
 _LEVELS: dict[str, Level] = {"exact": "ok", "estimated": "notice", "not_separable": "warning"}
 
 
@@ -72,7 +82,7 @@ def places(
                 s for s in registry.streams(conn, dataset).values()
                 if s.thing_id in things and s.parameter not in decision.hidden
             ]  # fmt: skip
-            for thing_id, part in _newest(conn, definitions[dataset.name], streams, lang):
+            for thing_id, part in _newest(conn, desk, definitions[dataset.name], streams, lang):
                 found[thing_id][1].append(part)
     places = [
         Place(thing.title(lang), thing.lon or 0, thing.lat or 0, tuple(parts))
@@ -82,31 +92,25 @@ def places(
 
 
 def _newest(
-    conn: Connection, indicator: Indicator, streams: Sequence[Stream], lang: str
+    conn: Connection, desk: Desk, indicator: Indicator, streams: Sequence[Stream], lang: str
 ) -> Iterator[tuple[int, IndicatorPart]]:
-    """The newest figures of an indicator at each station, in the order of its outputs."""
-    newest = {
-        number_: (at, value)
-        for number_, at, value in conn.execute(
-            "SELECT stream_id, t, v FROM series_newest WHERE stream_id = ANY (%s) AND q = %s",
-            ([s.id for s in streams], int(Quality.VALID)),
-        )
-    }
+    """The newest figures of an indicator at each station, of a period that has ended, in the order
+    of its outputs."""
+    newest = latest(conn, desk.lake, indicator, now=desk.now(), streams=[s.id for s in streams])
     definition = indicator.definition
-    by_place = {(s.thing_id, s.parameter): s.id for s in streams}
     for thing_id in dict.fromkeys(s.thing_id for s in streams):
         told = [
-            (output, *newest[stream])
+            (output, newest[thing_id, output.name])
             for output in definition.outputs
-            if (stream := by_place.get((thing_id, output.name))) in newest
+            if (thing_id, output.name) in newest
         ]
-        last = max((at for _, at, _ in told), default=None)
+        last = max((one.t for _, one in told), default=None)
         rows = [
-            _figure(output, value, definition.title[lang], lang)
-            for output, at, value in told
-            if at == last and value is not None
+            _figure(output, one.value, definition.title[lang], lang)
+            for output, one in told
+            if one.t == last
         ]
-        if last is not None and rows:
+        if last is not None:
             url = f"{DATA}/{definition.name}"
             yield thing_id, IndicatorPart(definition.title[lang], url, last, tuple(rows))
 
@@ -134,18 +138,97 @@ def series_of(desk: Desk, actor: Actor, lang: str, unit: Unit, day: date) -> Ite
         except Invalid:  # its codes are not for them, or there is too much of it
             continue
         mine = [x for x in told.lines if x.kind == "unit" and x.units == (unit.code,)]
-        for parameter in dataset.contract.parameters:
-            rows = [x for x in mine if x.parameter == parameter.name]
-            for rest in sorted({x.rest for x in rows}):
-                shown = sorted((x for x in rows if x.rest == rest), key=lambda x: x.time)
-                title = dataset.contract.title[lang]
-                if parameter.title[lang] != title:
-                    title += f" · {parameter.title[lang]}"
-                yield SeriesPart(
-                    " · ".join([title, *rest]), f"{DATA}/{dataset.name}",
-                    "" if parameter.unit in _NO_UNIT else parameter.unit,
-                    tuple(_period(x, parameter.decimals, lang) for x in shown[: -SHOWN_PERIODS - 1 : -1]),
-                )  # fmt: skip
+        for rest in sorted({x.rest for x in mine}):
+            same = [x for x in told.lines if x.rest == rest]
+            yield _part(dataset, actor, lang, unit, day, same)
+
+
+def _part(
+    dataset: Dataset, actor: Actor, lang: str, unit: Unit, day: date, lines: Sequence[Line]
+) -> SeriesPart:
+    """A dataset as a unit has it; `lines` are those of all units with the same rest of the key."""
+    contract = dataset.contract
+    mine = {
+        (line.time, line.parameter): line
+        for line in lines if line.kind == "unit" and line.units == (unit.code,)
+    }  # fmt: skip
+    there = {name for (_, name), line in mine.items() if line.status != Standing.MISSING}
+    asked = [p for p in contract.parameters if p.name in there] or [*contract.parameters]
+    times = sorted({at for at, _ in mine}, reverse=True)[:SHOWN_PERIODS]
+    loads = decide(actor, "load.read", load_resource(dataset)).allowed
+    url = f"{DATA}/{dataset.name}"
+    api = f"/api/v1/datasets/{dataset.name}/by-unit?"
+    file = {"units": day, "unit": unit.code, "bom": "true"}
+    rows: list[PeriodRow] = []
+    for at in times:
+        own = [mine.get((at, p.name)) for p in asked]
+        brought = sorted({load for line in own if line for load in line.loads}) if loads else []
+        cells = tuple(_cell(line, p.decimals, lang) for line, p in zip(own, asked, strict=True))
+        links = tuple(
+            Choice(t("units.page_load", lang, number=load), f"{LOADS}/{load}") for load in brought
+        )
+        rows.append(PeriodRow(_when(dataset, at, lang), cells, links))
+    beside = [_beside(dataset, lines, unit, times[0], day, p, lang) for p in asked]
+    return SeriesPart(
+        title=" · ".join([contract.title[lang], *lines[0].rest]),
+        url=url,
+        columns=tuple(_column(contract.title[lang], p, lang) for p in asked),
+        rows=tuple(rows),
+        newest=rows[0].label,
+        beside=tuple(beside) if any(beside) else (),
+        files=tuple(
+            Choice(word.upper(), api + urlencode(file | {"format": word})) for word in _FILES
+        ),
+    )
+
+
+def _column(title: str, parameter: Parameter, lang: str) -> str:
+    unit = "" if parameter.unit in _NO_UNIT else f" ({parameter.unit})"
+    return f"{parameter.title[lang] or title}{unit}"
+
+
+def _cell(line: Line | None, decimals: int, lang: str) -> UnitCell:
+    if line is None:
+        return UnitCell(NOTHING)
+    status = None if line.status == Standing.EXACT else _how(line, lang)
+    return UnitCell(_value(line, decimals, lang), status, _note(line, decimals, lang))
+
+
+def _beside(
+    dataset: Dataset, lines: Sequence[Line], unit: Unit, at: datetime, day: date,
+    parameter: Parameter, lang: str,
+) -> Beside | None:  # fmt: skip
+    """Where a unit's value of a period stands among the units'; None without one, or without others."""
+    values = {
+        line.units[0]: line.value
+        for line in lines
+        if line.kind == "unit" and line.time == at and line.parameter == parameter.name
+        and line.value is not None
+    }  # fmt: skip
+    own = values.get(unit.code)
+    if own is None or len(values) < 2:
+        return None
+    above = sum(value > own for value in values.values())
+    asked = {
+        "units": day, "parameter": parameter.name, "period": at.isoformat(), "unit": unit.code,
+        "sort": "value",
+    }  # fmt: skip
+    return Beside(
+        number(median(values.values()), lang, parameter.decimals),
+        t("units.page_place_of", lang, place=above + 1, count=len(values)),
+        f"{DATA}/{dataset.name}/by-unit?{urlencode(asked)}",
+    )
+
+
+def _when(dataset: Dataset, at: datetime, lang: str) -> str:
+    """A value's time: the period's name where values go by the calendar, else the instant."""
+    time = dataset.contract.time
+    assert time is not None
+    grain = _GRAINS.get(time.months) or ("day" if time.rhythm == timedelta(days=1) else None)
+    if grain is None:
+        return datetime_(at, lang)
+    inside = at - timedelta(microseconds=1) if time.stamp == "end" else at
+    return Period.containing(grain, inside, zone(time.zone)).label(lang)
 
 
 def _since(desk: Desk, dataset: Dataset) -> datetime | None:
@@ -164,9 +247,10 @@ def _since(desk: Desk, dataset: Dataset) -> datetime | None:
 
 def series(
     desk: Desk, actor: Actor, lang: str, name: str, *, day: date | None, basis: str,
-    parameter: str, period: str,
+    parameter: str, period: str, unit: str, sort: str,
 ) -> SeriesView:  # fmt: skip
-    """A series by the units of a day, one parameter and one period at a time. Raises NotFound."""
+    """A series by the units of a day, one parameter and one period at a time; the line of `unit` is
+    marked. Raises NotFound."""
     with desk.db.transaction() as conn:
         try:
             dataset = registry.find(conn, name)
@@ -182,8 +266,18 @@ def series(
     times = sorted({line.time for line in told.lines}, reverse=True)
     chosen = next((t_ for t_ in times if t_.isoformat() == period), times[0] if times else None)
     lines = [line for line in told.lines if line.time == chosen]
-    url = f"{DATA}/{name}/by-unit"
-    same = {"basis": basis, "parameter": asked[0].name} | ({"period": period} if period else {})
+    if sort == "value":
+        lines.sort(key=lambda line: -math.inf if line.value is None else line.value, reverse=True)
+    url, api = f"{DATA}/{name}/by-unit", f"/api/v1/datasets/{name}/by-unit"
+    whole = {"units": at, "basis": basis}
+    same = {
+        "basis": basis,
+        "parameter": asked[0].name,
+        "period": period,
+        "unit": unit,
+        "sort": sort,
+    }
+    same = {word: value for word, value in same.items() if value}
     days = [(units_read.today(), t("units.page_today", lang))]
     days += [
         (reform - timedelta(days=1), t("units.page_before_day", lang, day=reform))
@@ -204,23 +298,35 @@ def series(
         parameter=asked[0].name,
         parameters=tuple((p.name, p.title[lang]) for p in contract.parameters),
         period=chosen.isoformat() if chosen else "",
-        periods=tuple((t_.isoformat(), datetime_(t_, lang)) for t_ in times),
+        periods=tuple((t_.isoformat(), _when(dataset, t_, lang)) for t_ in times),
         unit="" if asked[0].unit in _NO_UNIT else asked[0].unit,
-        rows=tuple(_series_row(line, told.names, at, asked[0].decimals, lang) for line in lines),
+        rows=tuple(
+            _series_row(line, told.names, at, asked[0].decimals, lang, unit) for line in lines
+        ),
         total=_total(lines, asked[0].decimals, lang)
         if asked[0].over_units.aggregation is Aggregation.SUM else None,
-        api_url=f"/api/v1/datasets/{name}/by-unit?{urlencode({'units': at, 'basis': basis})}",
+        sort=sort,
+        sorts=tuple((one_, t(f"units.page_sort_{one_}", lang)) for one_ in ("unit", "value")),
+        chosen=unit,
+        api_url=f"{api}?{urlencode(whole)}",
+        files=tuple(
+            Choice(word.upper(), f"{api}?{urlencode(whole | {'format': word, 'bom': 'true'})}")
+            for word in _FILES
+        ),
     )  # fmt: skip
 
 
-def _series_row(line: Line, names: dict[str, str], at: date, decimals: int, lang: str) -> SeriesRow:
+def _series_row(
+    line: Line, names: dict[str, str], at: date, decimals: int, lang: str, chosen: str
+) -> SeriesRow:
     places = tuple(Choice(names.get(code, code), f"{UNITS}/{code}?at={at}") for code in line.units)
     note = _note(line, decimals, lang)
     if line.kind == "group":
         note = t("units.page_group", lang)
     elif line.kind == "unplaced":
         note = t("units.page_unplaced", lang, code=line.sources[0])
-    return SeriesRow(places, " · ".join(line.rest), _value(line, decimals, lang),
+    marked = bool(chosen) and chosen in line.units
+    return SeriesRow(places, marked, " · ".join(line.rest), _value(line, decimals, lang),
                      _how(line, lang), note)  # fmt: skip
 
 
@@ -228,12 +334,6 @@ def _total(lines: Sequence[Line], decimals: int, lang: str) -> str:
     """The sum over units, groups and what is without a unit: the same by any day's units."""
     values = [exactly(line.value) for line in lines if line.value is not None]
     return number(float(sum(values)), lang, decimals) if values else NOTHING
-
-
-def _period(line: Line, decimals: int, lang: str) -> PeriodRow:
-    return PeriodRow(
-        line.time, _value(line, decimals, lang), _how(line, lang), _note(line, decimals, lang)
-    )
 
 
 def _value(line: Line, decimals: int, lang: str) -> str:

@@ -102,12 +102,15 @@ def series_page(
     basis: Text = "population",
     parameter: Text = "",
     period: Text = "",
+    unit: Text = "",
+    sort: Text = "",
 ) -> Response[str]:
     """A series by the units of a day."""
     lang = lang_of(request)
     view = units_measured.series(
-        desk, actor, lang, name, day=day, basis=basis, parameter=parameter, period=period
-    )
+        desk, actor, lang, name, day=day, basis=basis, parameter=parameter, period=period,
+        unit=unit, sort="value" if sort == "value" else "unit",
+    )  # fmt: skip
     return site.page(request, "by_unit.html", site.shell(request, view.title, DATA), view)
 
 

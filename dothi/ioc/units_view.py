@@ -94,23 +94,46 @@ class Place:
 
 
 @dataclass(frozen=True)
-class PeriodRow:
-    """A value of a series by units; `status` says how far it holds, `note` on whose shares."""
+class UnitCell:
+    """A unit's value in a period; `status` says how far it holds where that is not all the way, `note`
+    on whose shares."""
 
-    at: datetime
     value: str
-    status: Status
-    note: str
+    status: Status | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PeriodRow:
+    """What a unit had in a period, and the loads that brought it, as far as they may be seen."""
+
+    label: str
+    cells: tuple[UnitCell, ...]
+    loads: tuple[Choice, ...]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A unit's newest value beside those of the other units: the middle one, and its place from the
+    highest down (`url`: all of them)."""
+
+    middle: str
+    place: str
+    url: str
 
 
 @dataclass(frozen=True)
 class SeriesPart:
-    """A parameter of a series by units, newest first."""
+    """A dataset by units, as one of them has it, newest period first. `beside` is for its newest
+    period (`newest`), a parameter each; empty where no other unit has a value."""
 
     title: str
     url: str
-    unit: str
+    columns: tuple[str, ...]
     rows: tuple[PeriodRow, ...]
+    newest: str
+    beside: tuple[Beside | None, ...]
+    files: tuple[Choice, ...]
 
 
 @dataclass(frozen=True)
@@ -137,6 +160,7 @@ class SeriesRow:
     """A value by units: of one, of several that cannot be told apart, or of none (`note` says so)."""
 
     units: tuple[Choice, ...]
+    chosen: bool
     rest: str
     value: str
     status: Status
@@ -162,4 +186,8 @@ class SeriesView:
     unit: str
     rows: tuple[SeriesRow, ...]
     total: str | None
+    sort: str
+    sorts: tuple[tuple[str, str], ...]
+    chosen: str
     api_url: str
+    files: tuple[Choice, ...]

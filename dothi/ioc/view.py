@@ -145,6 +145,9 @@ class Choice:
     current: bool = False
 
 
+ChartSpan = Literal["24h", "7d", "30d", "1y", "all"]
+
+
 @dataclass(frozen=True)
 class ChartView:
     """The chart of one stream. `data_url` answers as js/chart.js describes; `csv_url` gives all rows.
@@ -159,10 +162,12 @@ class ChartView:
     data_url: str
     stations: tuple[Choice, ...] = ()
     quantities: tuple[Choice, ...] = ()
-    span: Literal["24h", "7d", "30d", "1y", "all"] = "7d"
+    span: ChartSpan = "7d"
     method: str | None = None
     csv_url: str | None = None
     explain_url: str | None = None
+    of_stations: bool = True
+    """Whether `stations` are such, and not agencies that report."""
 
 
 # -- quality --------------------------------------------------------------------------------------
@@ -183,8 +188,18 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Fact:
+    """A labelled value of a detail page."""
+
+    label: str
+    value: str
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class ConflictRow:
-    """One of the values that claim the same place. `choose_url`: POST decides for it."""
+    """One of the rows that claim the same place. `value` names it: of a series its value, of records
+    what is in `fields`, the columns in which the rows differ. `choose_url`: POST decides for it."""
 
     value: str
     quality: str
@@ -193,18 +208,21 @@ class ConflictRow:
     load_url: str | None = None
     choose_url: str | None = None
     chosen: bool = False
+    fields: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """Rows of the same key with different values, for a person to decide. `none_url`: POST says
-    that none of them holds."""
+    """Rows of the same key with different values, for a person to decide. `what` is a stream or
+    names a record, which has no instant `at`; `same` are the columns in which the rows of a record
+    agree. `none_url`: POST says that none of them holds."""
 
     id: str
-    stream: str
-    at: dt.datetime
+    what: str
+    at: dt.datetime | None
     note: str
     rows: tuple[ConflictRow, ...]
+    same: tuple[Fact, ...] = ()
     none_url: str | None = None
     decided_by: str | None = None
     decided_at: dt.datetime | None = None
@@ -299,15 +317,6 @@ class Rung:
     text: str
     at: dt.datetime
     fired_at: dt.datetime | None = None
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A labelled value of a detail page."""
-
-    label: str
-    value: str
-    url: str | None = None
 
 
 @dataclass(frozen=True)

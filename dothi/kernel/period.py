@@ -147,6 +147,11 @@ class Period:
             hour=f"{self.start.astimezone(self.zone).hour:02d}:00",
         )
 
+    def in_sentence(self, lang: str) -> str:
+        """The period inside a sentence: "tháng 10/2026"."""
+        label = self.label(lang)
+        return label[:1].lower() + label[1:] if lang == "vi" else label
+
     def _at(self, start: datetime, step: timedelta) -> Self:
         try:
             return type(self)(start + step, self.grain, self.zone)

@@ -80,7 +80,7 @@ class ThingIn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
-    """The row number of the value that holds; null: none of them does."""
+    """The row number of what holds; null: none of it does."""
 
     keep: int | None = None
 
@@ -350,16 +350,17 @@ def stream_csv(
 def show_load(
     load_id: FromPath[int], actor: NamedDependency[Actor], lake: NamedDependency[Lake]
 ) -> dict[str, Any]:
-    """One load with its quality report."""
+    """One load with its quality report, without what is hidden from the caller."""
     with lake.db.transaction() as conn:
         load, dataset = loads.get(conn, actor, load_id)
+        report = loads.reported(conn, actor, load, dataset)
     return {
         "id": load.id, "dataset": dataset.name, "door": load.door, "at": load.at,
         "state": load.state, "file": load.file_name,
         "sha256": load.file_sha256.hex() if load.file_sha256 else None,
         "rows": load.rows_in, "new": load.rows_new, "changed": load.rows_changed,
         "same": load.rows_same, "removed": load.rows_removed, "rejected": load.rows_rejected,
-        "report": load.report,
+        "report": report,
     }  # fmt: skip
 
 
@@ -465,6 +466,24 @@ def _ending(name: str | None) -> str:
     return "".join(e for e in endings if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", e))
 
 
+@get("/loads/{load_id:int}/conflicts", opt={"access": "load.read"}, sync_to_thread=True)
+def load_conflicts(
+    load_id: FromPath[int], actor: NamedDependency[Actor], lake: NamedDependency[Lake]
+) -> list[dict[str, Any]]:
+    """A load's contradictions as the caller may see them, the undecided first: of a series by
+    stream and time with candidate values, of records with whole candidate rows."""
+    with lake.db.transaction() as conn:
+        _, dataset = loads.get(conn, actor, load_id)
+        found = loads.shown(conn, actor, dataset, loads.contradictions(conn, load_id=load_id))
+    return [
+        {
+            "id": one.id, "stream": one.stream_id, "time": one.t, "candidates": one.candidates,
+            "hint": one.hint, "decision": one.decision, "decided_at": one.decided_at,
+        }
+        for one in found
+    ]  # fmt: skip
+
+
 @post(
     "/conflicts/{conflict_id:int}",
     opt={"access": "conflict.decide", "example": Decision(keep=3)},
@@ -476,7 +495,7 @@ def decide_conflict(
     actor: NamedDependency[Actor],
     lake: NamedDependency[Lake],
 ) -> Stored:
-    """Say which of two contradicting values holds."""
+    """Say which of several contradicting values or rows holds, by its row number in the file."""
     return stored(loads.decide_conflict(lake, actor, conflict_id, data.keep))
 
 
@@ -484,6 +503,6 @@ router = Router(
     "/api/v1",
     route_handlers=[
         list_datasets, show_dataset, dataset_rows, put_rows, put_file, get_workbook, put_thing, stream_csv, show_load,
-        undo_load, quarantine_csv, load_source_file, decide_conflict,
+        undo_load, quarantine_csv, load_source_file, load_conflicts, decide_conflict,
     ],
 )  # fmt: skip

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 from psycopg.conninfo import make_conninfo
 
 from dothi.kernel.errors import Unavailable
 from dothi.lake.engine import engine, load
-from dothi.store.database import Database
+from dothi.store.database import Database, own_sql
 
 CATALOGUE = "__ducklake_metadata_lake"
 METADATA_SCHEMA = "dothi_lake"
@@ -27,6 +28,11 @@ EXTENSIONS = ("ducklake", "postgres_scanner")
 KEEP_SNAPSHOTS = timedelta(days=2)
 KEEP_FILES = timedelta(hours=2)
 """A file that no snapshot needs any more stays this long, for readers that hold it open."""
+
+TRIES = 4
+CLASHES = ("could not serialize access", "deadlock detected", "transaction conflict")
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -65,22 +71,33 @@ class Body:
         with self._transaction() as cursor:
             yield cursor
 
-    @contextmanager
-    def writing(self, *, locked: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor inside a transaction that may change the lake; commits at the end.
+    def write(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Do work in a transaction that may change the lake; the caller holds the writer's lock.
 
-        Only one writer on all machines: it holds a session lock in PostgreSQL. `locked`: the
-        caller is inside `writer_lock` already.
+        A clash with a concurrent change is tried again.
         """
-        with nullcontext() if locked else self.writer_lock(), self._transaction() as cursor:
-            yield cursor
+        for attempt in range(TRIES):
+            try:
+                with self._transaction() as cursor:
+                    done = work(cursor)
+            except duckdb.Error as error:
+                clash = any(sign in str(error).lower() for sign in CLASHES)
+                if not clash or attempt == TRIES - 1:
+                    raise
+                continue
+            return done
+        raise AssertionError("unreachable")
 
     @contextmanager
-    def writer_lock(self) -> Iterator[None]:
-        """Hold the right to write to the lake; waits for the writer before."""
+    def writer_lock(self, *, wait: bool = True) -> Iterator[bool]:
+        """Hold the right to write to the lake, which one process on all machines has at a time.
+
+        Gives whether it is held: without `wait` it is not where somebody else holds it.
+        """
+        lock = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
         with self._db.connect() as conn:
-            conn.execute("SELECT pg_advisory_lock(hashtext('dothi lake writer'))")
-            yield
+            row = conn.execute(own_sql(f"SELECT {lock}(hashtext('dothi lake writer'))")).fetchone()
+            yield wait or row == (True,)
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from dothi.kernel.period import Period
+from dothi.kernel.time import zone
 from dothi.lake import registry
+from dothi.lake.columns import CALENDAR, Time
 from dothi.lake.model import Quality
 from dothi.lake.registry import Dataset, Stream
 from dothi.lake.service import Lake
@@ -33,6 +36,7 @@ class Chart:
 
     `t`: the bucket's start in seconds since 1970; min, max, mean of valid values, None without
     one; `bad`: how many rows were kept but are not valid. `raw`: at most one value in a bucket.
+    `periods`: the buckets, where they are months, quarters or years; else empty.
     """
 
     start: datetime
@@ -46,6 +50,7 @@ class Chart:
     high: list[float | None]
     mean: list[float | None]
     bad: list[int]
+    periods: tuple[Period, ...] = ()
 
 
 def chart(
@@ -72,10 +77,27 @@ def chart(
         start, end = _span(span, first, last, now)
     start = max(start, datetime(1900, 1, 1, tzinfo=UTC))
     end = max(end, start + timedelta(minutes=1))
-    bucket = _bucket((end - start).total_seconds(), max(2, min(width, 8_000) // 2), rhythm)
-    rows = _buckets(lake, dataset, stream.id, start, end, bucket, until)
-    low_k = _index(start, bucket)
-    size = _index(end, bucket) - low_k + 1
+    room = max(2, min(width, 8_000) // 2)
+    contract_time = dataset.contract.time
+    periods: list[Period] = []
+    if contract_time is not None and contract_time.months in CALENDAR:
+        periods = _periods(contract_time, start, end, last, now)
+    if 0 < len(periods) <= room and contract_time is not None:
+        bucket = contract_time.months * 30 * 86_400
+        key = _MONTHS.format(
+            zone=contract_time.zone, months=contract_time.months, early=_early(contract_time)
+        )
+        start = min(start, periods[0].start)
+        low_k, size = _number(periods[0], contract_time.months), len(periods)
+        t = [int(one.start.timestamp()) for one in periods]
+    else:
+        periods = []
+        bucket = _bucket((end - start).total_seconds(), room, rhythm)
+        key = f"floor((extract(epoch FROM t) + {LOCAL_S}) / {bucket:d})"
+        low_k = _index(start, bucket)
+        size = _index(end, bucket) - low_k + 1
+        t = [(low_k + i) * bucket - LOCAL_S for i in range(size)]
+    rows = _buckets(lake, dataset, stream.id, start, end, key, until)
     lows: list[float | None] = [None] * size
     highs: list[float | None] = [None] * size
     means: list[float | None] = [None] * size
@@ -86,8 +108,8 @@ def chart(
         if 0 <= i < size:
             lows[i], highs[i], means[i], bad[i] = low, high, mean, invalid
             most = max(most, count)
-    t = [(low_k + i) * bucket - LOCAL_S for i in range(size)]
-    return Chart(start, end, first, last, bucket, most <= 1, t, lows, highs, means, bad)
+    raw = most <= 1
+    return Chart(start, end, first, last, bucket, raw, t, lows, highs, means, bad, tuple(periods))
 
 
 def _span(
@@ -99,6 +121,33 @@ def _span(
     length = SPANS.get(span or "7d", SPANS["7d"])
     end = last if last is not None and last < now - length else now
     return end - length, end
+
+
+def _periods(
+    about: Time, start: datetime, end: datetime, last: datetime | None, now: datetime
+) -> list[Period]:
+    """The periods of a stretch that have a value or have ended: what goes on has none to miss."""
+    grain, local = CALENDAR[about.months], zone(about.zone)
+    ended = Period.containing(grain, now, local).previous()
+    newest = ended if last is None else max(ended, Period.containing(grain, last, local))
+    one = Period.containing(grain, start, local)
+    until = min(newest, Period.containing(grain, end, local))
+    out = []
+    while one <= until:
+        out.append(one)
+        one = one.next()
+    return out
+
+
+def _number(period: Period, months: int) -> int:
+    """A period counted from year 0, as `_MONTHS` counts."""
+    first = period.first_day
+    return (first.year * 12 + first.month - 1) // months
+
+
+def _early(about: Time) -> str:
+    """What is taken from a value's instant so that it lies within its period."""
+    return " - INTERVAL '1 microsecond'" if about.stamp == "end" else ""
 
 
 def _index(at: datetime, bucket: int) -> int:
@@ -125,15 +174,19 @@ def _rhythm(conn: Connection, dataset: Dataset, stream: Stream) -> timedelta | N
     return dataset.contract.time.rhythm if dataset.contract.time else None
 
 
-_SELECT = f"""
-    SELECT floor((extract(epoch FROM t) + {LOCAL_S}) / {{bucket}}) AS k,
+_MONTHS = (
+    "floor((extract(year FROM (t{early}) AT TIME ZONE '{zone}') * 12 "
+    "+ extract(month FROM (t{early}) AT TIME ZONE '{zone}') - 1) / {months:d})"
+)
+_SELECT = """
+    SELECT {key} AS k,
            min(v) FILTER (WHERE q = 0), max(v) FILTER (WHERE q = 0), avg(v) FILTER (WHERE q = 0),
-           count(*) FILTER (WHERE q <> 0), count(*) FROM {{rows}} GROUP BY 1 ORDER BY 1"""
+           count(*) FILTER (WHERE q <> 0), count(*) FROM {rows} GROUP BY 1 ORDER BY 1"""
 """The same text for PostgreSQL and DuckDB."""
 
 
 def _buckets(
-    lake: Lake, dataset: Dataset, stream_id: int, start: datetime, end: datetime, bucket: int,
+    lake: Lake, dataset: Dataset, stream_id: int, start: datetime, end: datetime, key: str,
     until: datetime | None,
 ) -> Sequence[tuple[float, float | None, float | None, float | None, int, int]]:  # fmt: skip
     if until is None or start > until:
@@ -143,11 +196,11 @@ def _buckets(
         )
         with lake.db.transaction() as conn:
             return conn.execute(
-                own_sql(_SELECT.format(bucket=int(bucket), rows=rows)), (stream_id, start, end)
+                own_sql(_SELECT.format(key=key, rows=rows)), (stream_id, start, end)
             ).fetchall()
     with lake.view() as view:
         rows = view.series(dataset, streams=[stream_id], start=start, end=end)
-        return view.execute(_SELECT.format(bucket=int(bucket), rows=rows)).fetchall()
+        return view.execute(_SELECT.format(key=key, rows=rows)).fetchall()
 
 
 def _first(lake: Lake, dataset: Dataset, stream_id: int, until: datetime | None) -> datetime | None:

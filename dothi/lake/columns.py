@@ -9,9 +9,12 @@ from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from dothi.kernel.crosswalk import Aggregation
-from dothi.kernel.time import named_zone
+from dothi.kernel.period import Grain, Period
+from dothi.kernel.time import named_zone, zone
 from dothi.lake.document import Place, Reading
 
+CALENDAR: Mapping[int, Grain] = {1: "month", 3: "quarter", 12: "year"}
+"""The periods of rhythms of so many months."""
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 COLUMN_TYPES = ("text", "integer", "number", "boolean", "date", "instant")
 DUCKDB_TYPES = {
@@ -57,10 +60,12 @@ APART = OverUnits()
 @dataclass(frozen=True)
 class Units:
     """The key column that holds codes of administrative units. They are meant as on the day `as_of`;
-    without it as on the day that each value is about."""
+    without it as on the day that each value is about. `codes`: the column holds the units' own codes,
+    or those of the agencies that are the units' bodies."""
 
     column: str
     as_of: date | None = None
+    codes: Literal["units", "agencies"] = "units"
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,14 @@ class Time:
     formats: tuple[str, ...] = ()
     months: int = 0
     parts: tuple[tuple[str, str], ...] = ()
+
+    def period(self, at: datetime) -> Period | None:
+        """The month, quarter or year that a value's instant names; None where the rhythm is none."""
+        grain = CALENDAR.get(self.months)
+        if grain is None:
+            return None
+        inside = at - timedelta(microseconds=1) if self.stamp == "end" else at
+        return Period.containing(grain, inside, zone(self.zone))
 
 
 def read_time(reading: Reading, value: Any, place: Place, base: Time | None = None) -> Time:
@@ -148,14 +161,15 @@ def check_weights(reading: Reading, place: Place, found: Mapping[str, OverUnits]
 def read_units(reading: Reading, value: Any, key: tuple[Column, ...]) -> Units:
     """A contract's `units`: which key column holds codes of units, and of which day."""
     place: Place = ("units",)
-    doc = reading.mapping(value, place, known={"key", "as_of"})
+    doc = reading.mapping(value, place, known={"key", "as_of", "codes"})
     names = tuple(column.name for column in key)
     column = reading.choice(doc, place, "key", names or ("?",))
     as_of = doc.get("as_of")
     if as_of is not None and (isinstance(as_of, datetime) or not isinstance(as_of, date)):
         reading.fault((*place, "as_of"), "lake.bad_units_day", text=str(as_of)[:60])
         as_of = None
-    return Units(column, as_of)
+    codes = reading.choice(doc, place, "codes", ("units", "agencies"), "units")
+    return Units(column, as_of, "agencies" if codes == "agencies" else "units")
 
 
 def read_formats(reading: Reading, doc: dict[str, Any], place: Place) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from dothi.lake import head, registry
 from dothi.lake import late as lookup
 from dothi.lake.body import Body
 from dothi.lake.head import RECORDS, SERIES
-from dothi.lake.model import Batch, Outcome, Quality, SeriesRows, Source, Span, StagedRows
+from dothi.lake.model import Batch, Clash, Outcome, Quality, SeriesRows, Source, Span, StagedRows
 from dothi.lake.span import cover
 from dothi.store.database import RETRY, Connection, Database, own_sql
 from dothi.store.events import Doorbell
@@ -31,6 +32,7 @@ from dothi.store.events import Doorbell
 GROUP_ROWS = 20_000
 GROUP_BATCHES = 64
 TRIES = 4
+PATIENCE_S = 0.2
 
 Fate = Outcome | Exception
 
@@ -65,12 +67,14 @@ class Committer:
     """Takes batches from all threads of a process and commits them in groups, in order."""
 
     def __init__(
-        self, db: Database, body: Body, bell: Doorbell | None, may_write: Callable[[], bool]
-    ) -> None:
+        self, db: Database, body: Body, bell: Doorbell | None, may_write: Callable[[], bool],
+        end_leftovers: Callable[[], int],
+    ) -> None:  # fmt: skip
         self._db = db
         self._body = body
         self._bell = bell
         self._may_write = may_write
+        self._end_leftovers = end_leftovers
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._held: _Waiting | None = None
         self._thread: threading.Thread | None = None
@@ -109,9 +113,8 @@ class Committer:
                     if isinstance(fate, Exception):
                         raise fate
                     then(conn, fate)
-            except (*RETRY, head.OvertakenError):
-                if attempt == TRIES - 1:
-                    raise
+            except (*RETRY, head.OvertakenError) as error:
+                self._before_again(error, attempt)
                 continue
             except psycopg.errors.DiskFull as error:
                 raise StorageFull("lake.disk_full") from error
@@ -178,12 +181,19 @@ class Committer:
                 with self._db.transaction() as conn:
                     return apply(conn, self._body, batches)
             # Two loads of one file at once: the second finds the first when it looks again.
-            except (*RETRY, head.OvertakenError, psycopg.errors.UniqueViolation):
-                if attempt == TRIES - 1:
-                    raise
+            except (*RETRY, head.OvertakenError, psycopg.errors.UniqueViolation) as error:
+                self._before_again(error, attempt)
             except psycopg.errors.DiskFull as error:
                 raise StorageFull("lake.disk_full") from error
         raise AssertionError("unreachable")
+
+    def _before_again(self, error: Exception, attempt: int) -> None:
+        """Raises the error when it was met often enough."""
+        if attempt == TRIES - 1:
+            raise error
+        if isinstance(error, head.LeftoverError) and not self._end_leftovers():
+            # Somebody else holds the writer's lock, and ends it.
+            time.sleep(PATIENCE_S)
 
 
 def _keys(batch: Batch) -> set[Any]:
@@ -340,9 +350,15 @@ def _meet_body(
         return
     ids = _datasets(parts)
     conn.execute("SELECT FROM dataset WHERE id = ANY (%s) ORDER BY id FOR SHARE", (ids,))
+    # Of those, none can commit now: what the body has of them was left there.
+    begun = conn.execute(
+        "SELECT id FROM load WHERE state = 'pending' AND dataset_id = ANY (%s)", (ids,)
+    ).fetchall()
     for part in late:
         found = lookup.compare(conn, body, part.batch)
-        if found.newest_load > part.load_id:
+        if not found.loads.isdisjoint(number for (number,) in begun):
+            raise head.LeftoverError
+        if any(number > part.load_id for number in found.loads):
             raise head.OvertakenError
         part.late_same, part.late_changed = found.same, found.changed
         part.tombstones = sorted({*part.tombstones, *found.tombstones})
@@ -416,10 +432,12 @@ def book_details(conn: Connection, load_id: int, batch: Batch) -> None:
         )
     if batch.clashes:
         conn.cursor().executemany(
-            """INSERT INTO conflict (dataset_id, load_id, stream_id, t, candidates, hint)
-               VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
+            """INSERT INTO conflict (dataset_id, load_id, stream_id, t, record_key, candidates, hint)
+               VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING""",
             [
-                (batch.dataset_id, load_id, c.stream_id, c.t, Jsonb(c.candidates), c.hint)
+                (batch.dataset_id, load_id, c.stream_id, c.t, None, Jsonb(c.candidates), c.hint)
+                if isinstance(c, Clash)
+                else (batch.dataset_id, load_id, None, None, c.key, Jsonb(c.candidates), None)
                 for c in batch.clashes
             ],
         )

@@ -5,9 +5,11 @@ Imports little: the jail starts a new process for every file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -42,6 +44,23 @@ def load(root: duckdb.DuckDBPyConnection, extensions: Sequence[str]) -> None:
     """Give an engine more extensions."""
     for name in extensions:
         root.execute(f"LOAD '{extension_path(name)}'")
+
+
+def table(
+    root: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, tuple[str, Sequence[Any]]]
+) -> None:
+    """Make a temporary table of columns held in memory, each a type and its values.
+
+    They go in as JSON: of lists and of rows the engine takes a thousand values in a tenth of a
+    second and more.
+    """
+    listed = ", ".join(
+        f"unnest(from_json(?, '[\"{kind}\"]')) AS {column}" for column, (kind, _) in columns.items()
+    )
+    root.execute(
+        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {listed}",
+        [json.dumps(values) for _, values in columns.values()],
+    )
 
 
 def extension_path(name: str) -> str:

@@ -13,6 +13,8 @@ def title(finding: dict[str, Any], lang: str) -> str:
     """What was found."""
     if finding["kind"] == "check":
         return finding["title"][lang]
+    if finding["kind"] == "conflict" and finding.get("by") == "key":
+        return t("lake.finding_key_conflict", lang)
     return t(f"lake.finding_{finding['kind']}", lang)
 
 

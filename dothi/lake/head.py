@@ -65,6 +65,10 @@ class OvertakenError(Exception):
     """A load with a higher number stored one of these keys first: try again with new numbers."""
 
 
+class LeftoverError(OvertakenError):
+    """The body holds rows of a load that was begun and never ended: end it, then try again."""
+
+
 def make_batch(conn: Connection, shape: Shape) -> None:
     """Make sure that this connection has the temporary table; a rolled back transaction that made
     it has taken it away again."""

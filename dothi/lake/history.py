@@ -55,7 +55,8 @@ def move_head(cursor: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> 
     """Move head rows and their older versions into the body; the number of current rows moved.
 
     `where` is PostgreSQL, ours alone. Of the head's and the body's version of a key the one with
-    the higher load stays current.
+    the higher load stays current. Moving again what a move brought that ended between its two
+    commits changes nothing in the body.
     """
     moved = from_postgres(cursor, layout.from_head(where), "moving")
     older = from_postgres(cursor, layout.from_head(where, past=True), "moving_past")
@@ -65,7 +66,7 @@ def move_head(cursor: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> 
         cursor.execute(statement)
     met = from_duckdb(
         cursor,
-        f"""SELECT {layout.columns_of("b")}, b.{layout.load} > m.{layout.load} AS stays
+        f"""SELECT {layout.columns_of("b")}, b.{layout.load} >= m.{layout.load} AS stays
             FROM {layout.table} b JOIN moving m ON {layout.same_key("b", "m")}""",
         "met",
     )
@@ -80,8 +81,9 @@ def move_head(cursor: duckdb.DuckDBPyConnection, layout: Layout, where: str) -> 
         f"CREATE OR REPLACE TEMP TABLE tops AS SELECT m.*, {ends} OR "
         f"{beaten if met else 'false'} AS aside FROM moving m"
     )
-    _to_past(cursor, layout, "moving_past")
-    _to_past(cursor, layout, "tops WHERE aside")
+    if older:
+        _to_past_once(cursor, layout, "moving_past")
+    _to_past_once(cursor, layout, "(SELECT * FROM tops WHERE aside)")
     cursor.execute(
         f"INSERT INTO {layout.table} ({layout.names}) SELECT {layout.names} FROM tops "
         f"WHERE NOT aside ORDER BY {layout.list(layout.key)}"
@@ -98,6 +100,21 @@ def _to_past(cursor: duckdb.DuckDBPyConnection, layout: Layout, source: str) -> 
     cursor.execute(
         f"INSERT INTO {layout.past} ({layout.names}) SELECT {layout.names} FROM {source}"
     )
+
+
+def _to_past_once(cursor: duckdb.DuckDBPyConnection, layout: Layout, source: str) -> None:
+    """As `_to_past`, without the versions that the body has already."""
+    row = cursor.execute(f"SELECT min({layout.load}), max({layout.load}) FROM {source}").fetchone()
+    if row is None or row[0] is None:
+        return
+    # Files tell their lowest and highest load: without these bounds all of the body is read.
+    there = " AND ".join(
+        f"NOT EXISTS (SELECT 1 FROM {table} b WHERE {layout.same_key('b', 'm')} "
+        f"AND b.{layout.load} = m.{layout.load} "
+        f"AND b.{layout.load} BETWEEN {row[0]:d} AND {row[1]:d})"
+        for table in (layout.table, layout.past)
+    )
+    _to_past(cursor, layout, f"{source} m WHERE {there}")
 
 
 def _last_of(cursor: duckdb.DuckDBPyConnection, layout: Layout, relation: str) -> datetime | None:
@@ -254,18 +271,59 @@ def _bury(cursor: duckdb.DuckDBPyConnection, layout: Layout, load_id: int, gone:
     return gone
 
 
+def is_there(cursor: duckdb.DuckDBPyConnection, layout: Layout) -> bool:
+    """Whether the dataset has a body."""
+    found = cursor.execute(
+        "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'lake' AND table_name = $1",
+        [layout.table.rpartition(".")[2]],
+    ).fetchone()
+    return found != (0,)
+
+
+def is_pending(cursor: duckdb.DuckDBPyConnection, load_id: int) -> bool:
+    """Whether a load is begun, not ended, and nobody has begun to take it back."""
+    query = (
+        f"SELECT id FROM {SCHEMA}.load "
+        f"WHERE id = {load_id:d} AND state = 'pending' AND undone_at IS NULL"
+    )
+    return from_postgres(cursor, query, "pending") == 1
+
+
+def will_change(
+    cursor: duckdb.DuckDBPyConnection, layout: Layout, load_id: int
+) -> tuple[int, list[tuple[int, datetime, datetime]]]:
+    """How many keys of head and body change when a load goes, and the first and the last of the
+    instants of each stream; of records no stretch."""
+    from_postgres(
+        cursor,
+        head.touched_by(layout.shape, load_id).replace("FROM ", f"FROM {SCHEMA}."),
+        "touched_head",
+    )
+    keys = f"SELECT {'stream_id, t' if layout.shape is head.SERIES else 'key'} FROM touched_head"
+    if is_there(cursor, layout):
+        keys = f"{touched_by(layout, load_id)} UNION {keys}"
+    count = from_duckdb(cursor, keys, "touched")
+    if layout.shape is not head.SERIES:
+        return count, []
+    found = cursor.execute(
+        "SELECT stream_id, min(t), max(t) FROM touched GROUP BY ALL ORDER BY ALL"
+    )
+    return count, found.fetchall()
+
+
+def touched_by(layout: Layout, load_id: int) -> str:
+    """SQL for the keys of the body that change when a load goes."""
+    key = layout.list(layout.key)
+    return f"""SELECT {key} FROM {layout.table} WHERE {layout.load} = {load_id:d}
+               UNION SELECT {key} FROM {layout.past}
+               WHERE {layout.load} = {load_id:d} AND {layout.quality} = {WITHDRAWN}"""
+
+
 def undo(cursor: duckdb.DuckDBPyConnection, layout: Layout, load_id: int) -> None:
     """Take a load's versions out of head and body; in each the version before comes back."""
     for statement in layout.create():
         cursor.execute(statement)
-    key = layout.list(layout.key)
-    lost = from_duckdb(
-        cursor,
-        f"""SELECT {key} FROM {layout.table} WHERE {layout.load} = {load_id:d}
-            UNION SELECT {key} FROM {layout.past}
-            WHERE {layout.load} = {load_id:d} AND {layout.quality} = {WITHDRAWN}""",
-        "lost",
-    )
+    lost = from_duckdb(cursor, touched_by(layout, load_id), "lost")
     cursor.execute(f"DELETE FROM {layout.table} WHERE {layout.load} = ?", [load_id])
     cursor.execute(f"DELETE FROM {layout.past} WHERE {layout.load} = ?", [load_id])
     if lost:
@@ -322,6 +380,42 @@ def renew_newest(cursor: duckdb.DuckDBPyConnection, reach: Sequence[Reach], load
             v=[r.v for r in rows],
             q=[r.q for r in rows],
         )
+
+
+def newest_of_both(cursor: duckdb.DuckDBPyConnection, table: str, ids: Sequence[int]) -> None:
+    """Write the newest values of streams again, from head and body as they are now."""
+    chosen = ", ".join(str(int(i)) for i in sorted(set(ids)))
+    from_postgres(
+        cursor,
+        f"SELECT stream_id, t, v, q, load_id FROM {SCHEMA}.series_head "
+        f"WHERE stream_id IN ({chosen})",
+        "now_head",
+    )
+    rows = cursor.execute(
+        f"""SELECT stream_id, t, v, q, load_id FROM (
+                SELECT * FROM now_head
+                UNION ALL
+                SELECT stream_id, t, v, q, load_id FROM {table} b
+                WHERE stream_id IN ({chosen}) AND NOT EXISTS (
+                    SELECT 1 FROM now_head h WHERE h.stream_id = b.stream_id AND h.t = b.t))
+            WHERE q <> {WITHDRAWN}
+            QUALIFY row_number() OVER (PARTITION BY stream_id ORDER BY t DESC) = 1
+            ORDER BY stream_id"""
+    ).fetchall()
+    columns = list(zip(*rows, strict=True)) or [[], [], [], [], []]
+    postgres(
+        cursor,
+        """DELETE FROM series_newest WHERE stream_id = ANY ({ids}::int[]);
+           INSERT INTO series_newest (stream_id, t, v, q, load_id)
+           SELECT * FROM unnest({s}::int[], {t}::timestamptz[], {v}::float8[], {q}::smallint[],
+                                {l}::bigint[])""",
+        ids=[int(i) for i in ids],
+        s=list(columns[0]),
+        t=list(columns[1]),
+        v=list(columns[2]),
+        q=list(columns[3]),
+        l=list(columns[4]),
+    )
 
 
 def literal(value: datetime | int | str) -> str:

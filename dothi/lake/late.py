@@ -26,8 +26,8 @@ class Found:
 
     same: int = 0
     changed: int = 0
-    newest_load: int = 0
-    """The highest load among the versions that the lake holds for these keys."""
+    loads: set[int] = field(default_factory=set)
+    """The loads of the versions that the lake holds for these keys."""
     drop: set[int] = field(default_factory=set)
     tombstones: list[tuple[int, datetime]] = field(default_factory=list)
 
@@ -39,13 +39,13 @@ def compare(conn: Connection, body: Body, batch: Batch) -> Found:
     found = Found()
     with body.snapshot() as cursor:
         if isinstance(batch.rows, SeriesRows):
-            hits, found.newest_load = _series_hits(cursor, place, batch.rows)
+            hits, found.loads = _series_hits(cursor, place, batch.rows)
             in_head = _series_in_head(conn, batch.rows, [i for i, _ in hits])
             if batch.replaces:
                 found.tombstones = _vanished(conn, cursor, place, batch)
         else:
             assert isinstance(batch.rows, RecordRows)
-            hits, found.newest_load = _record_hits(cursor, place, batch.rows)
+            hits, found.loads = _record_hits(cursor, place, batch.rows)
             in_head = _records_in_head(conn, batch.rows, [i for i, _ in hits])
     for i, differs in hits:
         if i in in_head:
@@ -60,10 +60,10 @@ def compare(conn: Connection, body: Body, batch: Batch) -> Found:
 
 def _series_hits(
     cursor: duckdb.DuckDBPyConnection, place: Layout, rows: SeriesRows
-) -> tuple[list[tuple[int, bool]], int]:
-    """(position in the batch, whether it differs) for keys that the body holds; the newest load."""
+) -> tuple[list[tuple[int, bool]], set[int]]:
+    """(position in the batch, whether it differs) for keys that the body holds; their loads."""
     if not len(rows):
-        return [], 0
+        return [], set()
     batch = {  # noqa: F841 (DuckDB scans it by its name)
         "i": np.arange(len(rows)),
         "stream_id": np.array(rows.stream_id, dtype=np.int32),
@@ -80,7 +80,7 @@ def _series_hits(
             WHERE b.t BETWEEN ? AND ?""",
         [low, high],
     ).fetchall()
-    return [(i, differs) for i, differs, _ in hits], max((load for *_, load in hits), default=0)
+    return [(i, differs) for i, differs, _ in hits], {load for *_, load in hits}
 
 
 def _micros(t: datetime) -> int:
@@ -147,7 +147,7 @@ def _vanished(
 
 def _record_hits(
     cursor: duckdb.DuckDBPyConnection, place: Layout, rows: RecordRows
-) -> tuple[list[tuple[int, bool]], int]:
+) -> tuple[list[tuple[int, bool]], set[int]]:
     held = cursor.execute(
         f"SELECT {place.names} FROM {place.table} WHERE _key IN (SELECT unnest(?::VARCHAR[]))",
         [list(rows.key)],
@@ -161,7 +161,7 @@ def _record_hits(
         if stored is not None:
             differs = any(_as_json(stored[n]) != row.get(n) for n in place.payload[1:])
             out.append((i, differs or stored["_q"] != q))
-    return out, max((row["_load_id"] for row in by_key.values()), default=0)
+    return out, {row["_load_id"] for row in by_key.values()}
 
 
 def _as_json(value: Any) -> Any:

@@ -3,7 +3,9 @@ against every row."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,14 @@ from dothi.kernel.errors import Invalid
 from dothi.lake import quality_records
 from dothi.lake.columns import Column
 from dothi.lake.model import (
+    LONGEST_CLASH_KEY,
+    MOST_CANDIDATE_BYTES,
+    MOST_CANDIDATES,
     MOST_CLASHES,
     THROUGH_HEAD,
     Batch,
     Quality,
+    RecordClash,
     RecordRows,
     Reject,
     Source,
@@ -64,15 +70,14 @@ class StagedRecords:
         bad = len({r.row_no for r in rejects})
         self._make_keyed()
         conflicts, twice = self._find_repeated()
-        rejects += self._contradicting()
+        clashes = self._clashes()
+        rejects += self._undecidable()
         path = self._work / "records.parquet"
-        suspect = " OR ".join(f"({check.sql}) IS FALSE" for check in self._contract.checks)
         self._root.execute(
             f"""COPY (SELECT k._key, k._row_no, (CASE WHEN r._kinds > 1 THEN {Quality.CONFLICT:d}
-                    WHEN {suspect or "false"} THEN {Quality.SUSPECT:d} ELSE 0 END)::SMALLINT AS _q,
-                    {self._names}
+                    ELSE {self._quality()} END)::SMALLINT AS _q, {self._names}
                 FROM keyed k LEFT JOIN repeated r ON r._again = k._key
-                WHERE r._again IS NULL OR k._row_no = r._first ORDER BY k._key)
+                WHERE r._again IS NULL OR k.rowid = r._kept ORDER BY k._key)
                 TO {literal(path)} (COMPRESSION lz4)"""
         )
         relation = f"read_parquet({literal(path)})"
@@ -90,7 +95,7 @@ class StagedRecords:
             },
         )
         return Batch(
-            self._dataset.id, self._rows(relation), source, rejects,
+            self._dataset.id, self._rows(relation), source, rejects, clashes,
             snapshot=self._contract.snapshot, report=report,
         )  # fmt: skip
 
@@ -117,9 +122,16 @@ class StagedRecords:
 
         Raises Invalid when so many differ that the key is not what tells these rows apart.
         """
+        texts = [c for c in self._contract.columns if c.type == "text"]
+        lengths = " + ".join(f"coalesce(strlen({quoted(c.name)}), 0)" for c in texts) or "0"
+        # One row of a table that is wide may give a key twice: row numbers alone tell nothing apart.
         self._root.execute(
             f"""CREATE TABLE repeated AS SELECT _key AS _again, count(*) AS _n,
-                    count(DISTINCT row({self._names})) AS _kinds, min(_row_no) AS _first
+                    count(DISTINCT row({self._names})) AS _kinds, min(_row_no) AS _first,
+                    arg_min(rowid, _row_no) AS _kept,
+                    count(*) <= {MOST_CANDIDATES} AND count(DISTINCT _row_no) = count(*)
+                        AND sum({lengths}) <= {MOST_CANDIDATE_BYTES}
+                        AND strlen(_key) <= {LONGEST_CLASH_KEY} AS _decidable
                 FROM keyed GROUP BY _key HAVING count(*) > 1"""
         )
         row = self._root.execute(
@@ -131,11 +143,36 @@ class StagedRecords:
             raise Invalid("lake.too_many_key_conflicts", most=MOST_CLASHES)
         return row[0], int(row[1])
 
-    def _contradicting(self) -> list[Reject]:
-        """The rows that give a key again with other content than the row that is kept."""
+    def _quality(self) -> str:
+        """SQL: a row's quality by the rules of the contract."""
+        suspect = " OR ".join(f"({check.sql}) IS FALSE" for check in self._contract.checks)
+        return f"CASE WHEN {suspect or 'false'} THEN {Quality.SUSPECT:d} ELSE 0 END"
+
+    def _clashes(self) -> list[RecordClash]:
+        """The contradictions that a person can decide, with the whole of each row."""
+        found = self._root.execute(
+            f"""SELECT _key, _row_no, {self._quality()}, {self._names}
+                FROM keyed JOIN repeated ON _again = _key WHERE _kinds > 1 AND _decidable
+                ORDER BY _first, _key, _row_no"""
+        ).fetchall()
+        return [
+            RecordClash(
+                key,
+                [{"row": n, "quality": q, "values": self._mapping(row)} for _, n, q, *row in rows],
+            )
+            for key, rows in groupby(found, key=lambda row: row[0])
+        ]
+
+    def _mapping(self, values: Sequence[Any]) -> dict[str, Any]:
+        names = [c.name for c in self._contract.columns]
+        return dict(zip(names, map(_as_json, values), strict=True))
+
+    def _undecidable(self) -> list[Reject]:
+        """The rows that give a key again with other content than the row that is kept, where they
+        are too many or too long to choose between."""
         found = self._root.execute(
             """SELECT _row_no, _key, _first FROM keyed JOIN repeated ON _again = _key
-               WHERE _kinds > 1 AND _row_no > _first ORDER BY _row_no"""
+               WHERE _kinds > 1 AND NOT _decidable AND keyed.rowid <> _kept ORDER BY _row_no"""
         ).fetchall()
         column = ", ".join(c.name for c in self._contract.key)
         return [
@@ -151,11 +188,10 @@ class StagedRecords:
         found = self._root.execute(
             f"SELECT _key, _row_no, _q, {self._names} FROM {relation} ORDER BY _row_no"
         ).fetchall()
-        names = [c.name for c in self._contract.columns]
         return RecordRows(
             self._dataset.id,
             [key for key, *_ in found],
-            [dict(zip(names, map(_as_json, row[3:]), strict=True)) for row in found],
+            [self._mapping(row[3:]) for row in found],
             [number for _, number, *_ in found],
             [q for _, _, q, *_ in found],
         )

@@ -24,7 +24,7 @@ from dothi.lake.columns import Time
 from dothi.lake.commit import same_file
 from dothi.lake.contract import Contract
 from dothi.lake.drift import drift
-from dothi.lake.engine import engine
+from dothi.lake.engine import engine, table
 from dothi.lake.form_only import only_by_form
 from dothi.lake.load_records import StagedRecords
 from dothi.lake.model import (
@@ -367,10 +367,7 @@ class _Staged:
             columns[k] = "VARCHAR", [row[i] for row in spelt]
         for i, parameter in self._present:
             columns[f"s{i}"] = "INTEGER", [ids[(name, parameter)] for name in names]
-        listed = ", ".join(f"unnest(?::{kind}[]) AS {c}" for c, (kind, _) in columns.items())
-        self._root.execute(
-            f"CREATE TABLE names AS SELECT {listed}", [given for _, given in columns.values()]
-        )
+        table(self._root, "names", columns)
         return ids
 
     def _in_order(self, edge: datetime) -> str:
@@ -383,7 +380,7 @@ class _Staged:
         self._root.execute(
             f"CREATE TABLE typed AS SELECT {', '.join([*wanted, 'r.row_no'])}, "
             f"make_timestamptz(epoch_us(r.t)) AS t FROM {self._rows} r JOIN names n ON {same} "
-            f"WHERE r.t <= TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}' ORDER BY {thing}, t, row_no"
+            f"WHERE r.t <= TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}' ORDER BY {thing}, t"
         )
         self._things = f"(SELECT {thing.removeprefix('n.')} AS thing, t FROM typed)"
         parts = [

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from dothi.identity.model import Actor
-from dothi.identity.policy import Resource, decide, require
+from dothi.identity.policy import Decision, Resource, decide, require
+from dothi.identity.predicate import TRUE, admits
 from dothi.kernel.errors import Conflict, Invalid, NotFound
 from dothi.lake import registry
-from dothi.lake.model import Batch, Outcome, Quality, SeriesRows, Source
+from dothi.lake.model import Batch, Outcome, Quality, RecordRows, SeriesRows, Source
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store import events
@@ -53,13 +54,16 @@ class Load:
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Several values for one instant in one load, and what was decided."""
+    """Several values for one instant, or several rows with one key, in one load, and what was
+    decided. Either `stream_id` and `t` are there or `record_key` is; `candidates` as in `Clash` and
+    `RecordClash`."""
 
     id: int
     dataset_id: int
     load_id: int
-    stream_id: int
-    t: datetime
+    stream_id: int | None
+    t: datetime | None
+    record_key: str | None
     candidates: list[dict[str, Any]]
     hint: str | None
     decision: dict[str, Any] | None
@@ -70,8 +74,8 @@ class Contradiction:
 _LOAD = """SELECT id, dataset_id, door, actor, agency_id, at, state, file_name, file_sha256,
                   file_bytes, rows_in, rows_new, rows_changed, rows_same, rows_removed,
                   rows_rejected, t_min, t_max, report, undone_at, undone_by FROM load """
-_CONFLICT = """SELECT id, dataset_id, load_id, stream_id, t, candidates, hint, decision,
-                      decided_by, decided_at FROM conflict """
+_CONFLICT = """SELECT id, dataset_id, load_id, stream_id, t, record_key, candidates, hint,
+                      decision, decided_by, decided_at FROM conflict """
 
 
 def resource(dataset: Dataset, load_id: int | None = None) -> Resource:
@@ -171,17 +175,109 @@ def contradictions(
         + """WHERE (%(d)s::int IS NULL OR dataset_id = %(d)s)
                AND (%(l)s::bigint IS NULL OR load_id = %(l)s)
                AND (NOT %(o)s OR decided_at IS NULL)
-             ORDER BY decided_at IS NOT NULL, t DESC LIMIT %(n)s""",
+             ORDER BY decided_at IS NOT NULL, t DESC, id LIMIT %(n)s""",
         {"d": dataset_id, "l": load_id, "o": open_only, "n": limit},
     ).fetchall()
     return [Contradiction(*row) for row in rows]
 
 
+def shown(
+    conn: Connection, actor: Actor, dataset: Dataset, found: Iterable[Contradiction]
+) -> list[Contradiction]:
+    """What of a dataset's contradictions an actor may see.
+
+    Who may see rejected rows as they came sees all. Others see no more than of the dataset's rows:
+    not what is hidden from them, and nothing where what is left of the rows does not differ.
+    """
+    if decide(actor, "quarantine.read", dataset.resource).allowed:
+        return list(found)
+    decision = decide(actor, "dataset.read", dataset.resource)
+    if not decision.allowed:
+        return []
+    if dataset.contract.kind == "records":
+        return [left for one in found if (left := _shown_record(one, decision))]
+    open_ = _open_streams(conn, dataset, decision)
+    return [one for one in found if one.stream_id in open_]
+
+
+def reported(conn: Connection, actor: Actor, load: Load, dataset: Dataset) -> dict[str, Any]:
+    """A load's quality report as an actor may see it.
+
+    Who may see rejected rows as they came sees all. Others get no extremes, means and counts of
+    streams and columns that are hidden from them.
+    """
+    report = load.report
+    if decide(actor, "quarantine.read", dataset.resource).allowed:
+        return report
+    decision = decide(actor, "dataset.read", dataset.resource)
+    names: set[str] = set()
+    streams: set[int] = set()
+    if decision.allowed and dataset.contract.kind == "series":
+        streams = _open_streams(conn, dataset, decision)
+    elif decision.allowed and decision.rows == TRUE:  # else extremes tell of rows that are hidden
+        names = {c.name for c in dataset.contract.columns} - _hidden(decision)
+    out = {**report}
+    if "streams" in report:
+        out["streams"] = [s for s in report["streams"] if s["stream"] in streams]
+    if "columns" in report:
+        out["columns"] = [c for c in report["columns"] if c["name"] in names]
+        out["findings"] = [
+            left for one in report.get("findings", ()) if (left := _of_columns(one, names))
+        ]
+    if moved := report.get("drift"):
+        kept = {**moved}
+        if "means" in moved:
+            kept["means"] = [one for one in moved["means"] if one["stream"] in streams]
+        if "distinct" in moved:
+            kept["distinct"] = [one for one in moved["distinct"] if one["name"] in names]
+        out["drift"] = kept
+    return out
+
+
+def _of_columns(finding: dict[str, Any], names: set[str]) -> dict[str, Any] | None:
+    """A finding without the columns that are not among these; None where none is left."""
+    if "columns" not in finding:
+        return finding
+    counts = {name: count for name, count in finding["columns"].items() if name in names}
+    titles = {name: title for name, title in finding.get("titles", {}).items() if name in names}
+    left = {**finding, "count": sum(counts.values()), "columns": counts, "titles": titles}
+    return left if counts else None
+
+
+def _hidden(decision: Decision) -> frozenset[str]:
+    return decision.hidden | {one.column for one in decision.coarsened}
+
+
+def _open_streams(conn: Connection, dataset: Dataset, decision: Decision) -> set[int]:
+    """The streams of which nothing is hidden."""
+    # In this order: between the two a stream may be added, with a thing of its own.
+    streams = registry.streams(conn, dataset)
+    agencies = {thing.id: thing.agency_id for thing in registry.things(conn, dataset).values()}
+    named = {column.name for column in dataset.contract.key}
+    return {
+        stream.id
+        for stream in streams.values()
+        if decision.hidden.isdisjoint({stream.parameter, *named})
+        and admits(decision.rows, {"agency_id": agencies[stream.thing_id]})
+    }
+
+
+def _shown_record(found: Contradiction, decision: Decision) -> Contradiction | None:
+    hidden = _hidden(decision)
+    candidates = [
+        {**c, "values": {name: v for name, v in c["values"].items() if name not in hidden}}
+        for c in found.candidates
+        if admits(decision.rows, c["values"])
+    ]
+    differ = any(c["values"] != candidates[0]["values"] for c in candidates)
+    return replace(found, candidates=candidates) if differ else None
+
+
 def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None) -> Outcome:
     """Say which of a contradiction's rows holds (its row number), or that none does.
 
-    The chosen value becomes valid, without one the instant stays as invalid. Raises NotFound,
-    Conflict when it is decided already or its load is out, Invalid for a row that is no candidate.
+    The chosen row counts with the quality it came with, without one the first stays as invalid.
+    Raises NotFound, Conflict when it is decided already or its load is out, Invalid for a row that is no candidate.
     """
     with lake.db.transaction() as conn:
         row = conn.execute(_CONFLICT + "WHERE id = %s", (conflict_id,)).fetchone()
@@ -194,16 +290,11 @@ def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None
         require(actor, "conflict.decide", dataset.resource)
         if found.decided_at is not None:
             raise Conflict("lake.conflict_decided", by=found.decided_by or "", at=found.decided_at)
-        chosen = {c["row"]: c for c in found.candidates}
-        if keep is not None and keep not in chosen:
-            raise Invalid("lake.not_a_candidate", row=keep)
-    value = chosen[keep]["value"] if keep is not None else found.candidates[0]["value"]
-    quality = chosen[keep]["quality"] if keep is not None else int(Quality.INVALID)
-    number = keep if keep is not None else found.candidates[0]["row"]
+        rows = _decided(found, dataset, keep)
     outcome = lake.commit(
         Batch(
             dataset.id,
-            SeriesRows([found.stream_id], [found.t], [value], [quality], [number]),
+            rows,
             Source("decision", actor=actor.ref, agency_id=actor.agency_id),
             report={"decides": conflict_id, "of_load": found.load_id},
         )
@@ -227,3 +318,18 @@ def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None
             lake.undo(outcome.load_id, actor=actor.ref)
         raise Conflict("lake.conflict_settled")
     return outcome
+
+
+def _decided(found: Contradiction, dataset: Dataset, keep: int | None) -> SeriesRows | RecordRows:
+    """What a decision stores. Raises Invalid for a row that is no candidate."""
+    one = {c["row"]: c for c in found.candidates}.get(keep) if keep is not None else None
+    if keep is not None and one is None:
+        raise Invalid("lake.not_a_candidate", row=keep)
+    quality = one["quality"] if one else int(Quality.INVALID)
+    one = one or found.candidates[0]
+    if found.record_key is None:
+        assert found.stream_id is not None and found.t is not None
+        return SeriesRows([found.stream_id], [found.t], [one["value"]], [quality], [one["row"]])
+    # The contract may have other columns by now.
+    row = {c.name: one["values"].get(c.name) for c in dataset.contract.columns}
+    return RecordRows(dataset.id, [found.record_key], [row], [one["row"]], [quality])

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import duckdb
 
+from dothi.lake.engine import table
+
 MOST_MALFORMED = 50_000
 MOST_SHOWN = 200
 """Characters of a rejected text that are kept."""
@@ -18,7 +20,7 @@ def make_rejects(root: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def numbered(root: duckdb.DuckDBPyConnection, table: str, place: str = "rowid") -> tuple[str, int]:
+def numbered(root: duckdb.DuckDBPyConnection, source: str, place: str = "rowid") -> tuple[str, int]:
     """The rows just copied into a table with their number in the file, malformed lines before them
     counted in; and how many such lines there are. They go to the rejects.
 
@@ -26,19 +28,18 @@ def numbered(root: duckdb.DuckDBPyConnection, table: str, place: str = "rowid") 
     """
     malformed = _lines(root)
     if not malformed:
-        return f"(SELECT *, ({place} + 1)::INTEGER AS row_no FROM {table})", 0
-    root.execute("CREATE TABLE offsets (after INTEGER, extra INTEGER)")
-    root.executemany(
-        "INSERT INTO offsets VALUES (?, ?)",
-        [[row_no - i, i + 1] for i, (row_no, _, _) in enumerate(malformed)],
-    )
-    root.executemany(
-        "INSERT INTO rejects VALUES (?, '', ?, 'lake.bad_line', ?)",
-        [[row_no, text, kind] for row_no, text, kind in malformed],
-    )
+        return f"(SELECT *, ({place} + 1)::INTEGER AS row_no FROM {source})", 0
+    numbers, texts, kinds = zip(*malformed, strict=True)
+    after = [row_no - i for i, row_no in enumerate(numbers)]
+    extra = list(range(1, len(malformed) + 1))
+    table(root, "offsets", {"after": ("INTEGER", after), "extra": ("INTEGER", extra)})
+    table(root, "lines", {
+        "row_no": ("INTEGER", numbers), "value": ("VARCHAR", texts), "kind": ("VARCHAR", kinds),
+    })  # fmt: skip
+    root.execute("INSERT INTO rejects SELECT row_no, '', value, 'lake.bad_line', kind FROM lines")
     rows = (
         f"(SELECT r.*, (r.{place} + 1 + coalesce(o.extra, 0))::INTEGER AS row_no "
-        f"FROM {table} r ASOF LEFT JOIN offsets o ON o.after <= r.{place} + 1)"
+        f"FROM {source} r ASOF LEFT JOIN offsets o ON o.after <= r.{place} + 1)"
     )
     return rows, len(malformed)
 

@@ -14,6 +14,12 @@ from dothi.lake.body import Body
 THROUGH_HEAD = 20_000
 """Loads up to this many values go through the head; larger ones straight into the body."""
 MOST_CLASHES = 1_000
+MOST_CANDIDATES = 20
+"""Rows of one key that a person is asked to choose between; more are mended in the file."""
+MOST_CANDIDATE_BYTES = 16_384
+"""Text in the candidates of one key."""
+LONGEST_CLASH_KEY = 2_000
+"""Bytes of a record's key that can be decided about: it stands in an index."""
 
 
 class Quality(IntEnum):
@@ -66,7 +72,17 @@ class Clash:
     stream_id: int
     t: datetime
     candidates: list[dict[str, Any]]
+    """Each `{"row", "value", "quality"}`, in the order of the file."""
     hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordClash:
+    """Several rows of different content with one key within one load."""
+
+    key: str
+    candidates: list[dict[str, Any]]
+    """Each `{"row", "quality", "values": {column: JSON value}}`, in the order of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +189,7 @@ class Batch:
     rows: SeriesRows | RecordRows | StagedRows
     source: Source
     rejects: Sequence[Reject] = ()
-    clashes: Sequence[Clash] = ()
+    clashes: Sequence[Clash | RecordClash] = ()
     replaces: Sequence[Span] = ()
     snapshot: bool = False
     report: dict[str, Any] = field(default_factory=dict)

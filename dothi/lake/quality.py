@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from dothi.lake.engine import table
 from dothi.lake.model import Quality, Reach
 from dothi.lake.reshape import literal
 
@@ -262,29 +263,31 @@ def _count_outside(
         low, high = ranges.get(stream.id) or (None, None)
         low, high = (-math.inf if low is None else low), (math.inf if high is None else high)
         if stream.low < low or stream.high > high:
-            beyond[stream.id] = stream, low, high
+            beyond[stream.id] = stream
     if not beyond:
         return
-    root.execute("CREATE OR REPLACE TEMP TABLE bounds (stream_id INTEGER, low DOUBLE, high DOUBLE)")
-    root.executemany(
-        "INSERT INTO bounds VALUES (?, ?, ?)", [[s, *b[1:]] for s, b in beyond.items()]
-    )
+    # Where there is no bound, nothing is beyond it.
+    bounds = [ranges[stream_id] for stream_id in beyond]
+    table(root, "bounds", {
+        "stream_id": ("INTEGER", list(beyond)),
+        "low": ("DOUBLE", [low for low, _ in bounds]),
+        "high": ("DOUBLE", [high for _, high in bounds]),
+    })  # fmt: skip
     for stream_id, outside, marked in root.execute(
         f"""SELECT stream_id, count(*), count(*) FILTER (WHERE q = {int(Quality.SUSPECT)})
             FROM {rows} JOIN bounds USING (stream_id) WHERE v < low OR v > high GROUP BY stream_id"""
     ).fetchall():
-        beyond[stream_id][0].outside, beyond[stream_id][0].marked = outside, marked
+        beyond[stream_id].outside, beyond[stream_id].marked = outside, marked
 
 
 def _about(root: duckdb.DuckDBPyConnection, streams: list[_Stream]) -> None:
     """A table of streams with their first instant and their step, in microseconds."""
-    root.execute(
-        "CREATE OR REPLACE TEMP TABLE about (stream_id INTEGER, start BIGINT, step BIGINT)"
-    )
-    root.executemany(
-        "INSERT INTO about VALUES (?, ?, ?)",
-        [[s.id, _us(s.first - _EPOCH), _us(s.step)] for s in streams if s.step],
-    )
+    regular = [(s.id, _us(s.first - _EPOCH), _us(s.step)) for s in streams if s.step]
+    table(root, "about", {
+        "stream_id": ("INTEGER", [number for number, _, _ in regular]),
+        "start": ("BIGINT", [start for _, start, _ in regular]),
+        "step": ("BIGINT", [step for _, _, step in regular]),
+    })  # fmt: skip
 
 
 def _us(step: timedelta) -> int:

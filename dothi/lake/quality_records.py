@@ -41,7 +41,8 @@ def report(
                 {"kind": kind, "count": sum(counts.values()), "columns": counts,
                  "titles": {c.name: c.title for c in contract.columns if c.name in counts}}
             )  # fmt: skip
-    return {**extra, "findings": [*findings, *counted(extra)], "columns": columns}
+    findings += [f | {"by": "key"} if f["kind"] == "conflict" else f for f in counted(extra)]
+    return {**extra, "findings": findings, "columns": columns}
 
 
 def _columns(

@@ -208,6 +208,16 @@ def put_thing(
     return row[0]
 
 
+def name_thing(
+    conn: Connection, dataset: Dataset, key: Sequence[str], name: dict[str, str], agency_id: int
+) -> None:
+    """Say what a known thing is called and whose it is; where it stands is left as it is."""
+    conn.execute(
+        "UPDATE thing SET name = %s, agency_id = %s WHERE dataset_id = %s AND key = %s",
+        (Jsonb(name), agency_id, dataset.id, list(key)),
+    )
+
+
 def things(conn: Connection, dataset: Dataset) -> dict[int, Thing]:
     """The things that a dataset's streams belong to, by number."""
     rows = conn.execute(

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import astuple
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import duckdb
+import psycopg
 from psycopg.types.json import Jsonb
 
-from dothi.kernel.errors import Conflict, DothiError, NotFound, StorageFull
-from dothi.lake import head, history, registry
-from dothi.lake.body import CATALOGUE, Body
+from dothi.kernel.errors import DothiError, StorageFull, Unavailable
+from dothi.lake import history, registry
+from dothi.lake.body import Body
 from dothi.lake.commit import (
-    TRIES,
     Committer,
     book_details,
     committed_payload,
@@ -25,15 +26,16 @@ from dothi.lake.commit import (
     same_file,
 )
 from dothi.lake.head import SERIES
-from dothi.lake.layout import Layout, layout
-from dothi.lake.model import Batch, Outcome, Reach, Span, StagedRows
+from dothi.lake.layout import layout
+from dothi.lake.model import Batch, Outcome, Reach, StagedRows
 from dothi.lake.points import Points
 from dothi.lake.read import View
-from dothi.lake.span import MOST_SPANS
-from dothi.store.database import SCHEMA, Connection, Database, own_sql
+from dothi.lake.span import cover_of
+from dothi.lake.undoing import Undoing
+from dothi.store.database import Connection, Database, own_sql
 from dothi.store.events import Doorbell
 
-DUCKDB_RETRY = ("could not serialize access", "deadlock detected", "transaction conflict")
+T = TypeVar("T")
 
 
 class Lake:
@@ -57,7 +59,8 @@ class Lake:
         self.firsts: dict[int, tuple[float, datetime | None]] = {}
         """The oldest instant of streams that charts asked for, and when it was looked up."""
         self._streams: dict[int, dict[registry.StreamName, int]] = {}
-        self._committer = Committer(db, self.body, bell, may_write)
+        self._undoing = Undoing(db, self.body)
+        self._committer = Committer(db, self.body, bell, may_write, self.end_leftovers)
 
     def close(self) -> None:
         """Commit what waits and let go of the engine."""
@@ -90,14 +93,14 @@ class Lake:
     def _commit_staged(self, batch: Batch, rows: StagedRows) -> Outcome:
         if not self._may_write():
             raise StorageFull("lake.disk_full")
-        # From booking to commit, so that `drop_pending` never meets a load that is still running,
+        # From booking to commit, so that nobody takes a load that is still running for a leftover,
         # and of two loads of one file the second finds the first.
         with self.body.writer_lock():
             return self._commit_locked(batch, rows)
 
     def _commit_locked(self, batch: Batch, rows: StagedRows) -> Outcome:
         source = batch.source
-        self._take_back_pending()
+        self._undoing.end_leftovers()
         with self.db.transaction() as conn:
             place = layout(registry.get(conn, batch.dataset_id))
             if source.file_sha256 is not None and (
@@ -108,18 +111,23 @@ class Lake:
         staged = rows.relation
 
         def work(cursor: duckdb.DuckDBPyConnection) -> Outcome:
+            # The writer's lock goes with its connection: then another may have taken this load back.
+            if not history.is_pending(cursor, load_id):
+                raise Unavailable("store.database_down", retry_after_s=1)
             reach: Sequence[Reach] = ()
             spans, t_min, t_max = None, None, None
             if place.shape is SERIES:
                 reach = rows.reach or history.reach_of(cursor, staged)
-                spans, t_min, t_max = _cover([r[:3] for r in reach], batch.replaces)
+                spans, t_min, t_max = cover_of(
+                    [*(r[:3] for r in reach), *map(astuple, batch.replaces)]
+                )
             moved = history.bulk(
                 cursor, place, rows, reach, load_id,
                 confirm=confirms(source), replaces=batch.replaces, snapshot=batch.snapshot,
             )  # fmt: skip
             history.renew_newest(cursor, reach, load_id)
             if moved.removed and place.shape is SERIES:
-                _renew_newest(cursor, place.table, [s.stream_id for s in batch.replaces])
+                history.newest_of_both(cursor, place.table, [s.stream_id for s in batch.replaces])
             payload = committed_payload(
                 load_id, batch.dataset_id, source.door, len(rows), spans, t_min, t_max
             )
@@ -140,12 +148,15 @@ class Lake:
             )
 
         try:
-            return self._write(work, rows.body, locked=True)
+            outcome = (rows.body or self.body).write(work)
         except BaseException:
             # Where not even that can be done, whoever writes next does it.
-            with suppress(DothiError, duckdb.Error):
-                self._take_back_pending()
+            with suppress(DothiError, duckdb.Error, psycopg.Error):
+                self._undoing.end_leftovers()
             raise
+        if self._bell is not None:
+            self._bell.ring()
+        return outcome
 
     def stream_ids(
         self, dataset: registry.Dataset, names: Iterable[registry.StreamName]
@@ -232,265 +243,24 @@ class Lake:
 
         Raises NotFound for no such load, Conflict when it is out already.
         """
-        with self.db.transaction() as conn:
-            row = conn.execute("SELECT dataset_id, state FROM load WHERE id = %s", (load_id,))
-            found = row.fetchone()
-            if found is None:
-                raise NotFound("lake.no_load", id=load_id)
-            if found[1] != "committed":
-                raise Conflict("lake.load_undone", id=load_id)
-            dataset = registry.get(conn, found[0])
-            in_body = registry.body_until(conn, [dataset.id])[dataset.id] is not None
-        if in_body:
-            self._write(lambda cursor: self._undo_everywhere(cursor, dataset, load_id, actor))
-        else:
-            self._undo_in_head(dataset, load_id, actor)
+        self._undoing.undo(load_id, actor)
         if self._bell is not None:
             self._bell.ring()
-
-    def _undo_in_head(self, dataset: registry.Dataset, load_id: int, actor: str | None) -> None:
-        place = layout(dataset)
-        with self.db.transaction() as conn:
-            conn.execute("SELECT FROM load WHERE id = %s FOR UPDATE", (load_id,))
-            numbers = taken_out_with(conn, load_id)
-            if load_id not in numbers:
-                raise Conflict("lake.load_undone", id=load_id)
-            for number in numbers:
-                touched = conn.execute(own_sql(head.touched_by(place.shape, number))).fetchall()
-                for statement in head.undo(place.shape, number):
-                    conn.execute(own_sql(statement))
-                spans, t_min, t_max = None, None, None
-                if place.shape is SERIES and touched:
-                    spans, t_min, t_max = _spans_of(touched)
-                    head.refresh_newest(conn, [s for s, _ in touched])
-                for text, values in _undone(
-                    dataset, number, actor, len(touched), spans, t_min, t_max
-                ):
-                    conn.execute(own_sql(text), values)
-
-    def _undo_everywhere(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        dataset: registry.Dataset,
-        load_id: int,
-        actor: str | None,
-    ) -> None:
-        found = cursor.execute(
-            "SELECT * FROM postgres_query(?, ?)", [CATALOGUE, _taken_out_with(load_id)]
-        ).fetchall()
-        numbers = [number for (number,) in found]
-        if load_id not in numbers:
-            raise Conflict("lake.load_undone", id=load_id)
-        for number in numbers:
-            self._undo_one(cursor, dataset, number, actor)
-
-    def _undo_one(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        dataset: registry.Dataset,
-        load_id: int,
-        actor: str | None,
-    ) -> None:
-        place = layout(dataset)
-        for statement in place.create():
-            cursor.execute(statement)
-        keys = ", ".join(place.key)
-        history.from_postgres(
-            cursor,
-            head.touched_by(place.shape, load_id).replace("FROM ", f"FROM {SCHEMA}."),
-            "touched_head",
-        )
-        touched = "touched"
-        count = history.from_duckdb(
-            cursor,
-            f"""SELECT {keys} FROM {place.table} WHERE {place.load} = {load_id:d}
-                UNION SELECT {keys} FROM {place.past}
-                WHERE {place.load} = {load_id:d} AND {place.quality} = {history.WITHDRAWN}
-                UNION SELECT {"*" if place.shape is SERIES else "key"} FROM touched_head""",
-            touched,
-        )
-        spans, t_min, t_max = _extent(cursor, touched, place.shape is SERIES)
-        ids = []
-        if place.shape is SERIES:
-            ids = [
-                s for (s,) in cursor.execute("SELECT DISTINCT stream_id FROM touched").fetchall()
-            ]
-        history.undo(cursor, place, load_id)
-        if ids:
-            _renew_newest(cursor, place.table, ids)
-        for text, values in _undone(dataset, load_id, actor, count, spans, t_min, t_max):
-            names = [f"v{i}" for i in range(len(values))]
-            for name in names:
-                text = text.replace("%s", f"{{{name}}}", 1)
-            history.postgres(cursor, text, **dict(zip(names, values, strict=True)))
 
     def maintain(self) -> dict[str, int]:
         """Merge small files and drop what nobody needs; how many files were merged, deleted."""
         return self.body.maintain()
 
-    def drop_pending(self) -> int:
-        """Take back loads that a kill left unfinished; their number."""
+    def end_leftovers(self) -> int:
+        """End what a kill left between two commits; how many. While somebody writes it is theirs."""
+        with self.body.writer_lock(wait=False) as held:
+            return self._undoing.end_leftovers() if held else 0
+
+    def _write(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Do work as the one writer."""
         with self.body.writer_lock():
-            return self._take_back_pending()
-
-    def _take_back_pending(self) -> int:
-        """Take out every load that was booked and not finished; the writer's lock is held, so none
-        of them is still running.
-
-        The lake commits before PostgreSQL does: where something ended in between, the rows stand in
-        the body already.
-        """
-        with self.db.transaction() as conn:
-            found = conn.execute("SELECT id, dataset_id FROM load WHERE state = 'pending'")
-            pending = [(load_id, registry.get(conn, n)) for load_id, n in found.fetchall()]
-        for load_id, dataset in pending:
-            place = layout(dataset)
-
-            def work(
-                cursor: duckdb.DuckDBPyConnection, place: Layout = place, load_id: int = load_id
-            ) -> None:
-                history.undo(cursor, place, load_id)
-                history.postgres(cursor, "DELETE FROM load WHERE id = {id}", id=load_id)
-
-            self._write(work, locked=True)
-        return len(pending)
-
-    def _write(
-        self,
-        work: Callable[[duckdb.DuckDBPyConnection], Any],
-        body: Body | None = None,
-        *,
-        locked: bool = False,
-    ) -> Any:
-        """Do work as the one writer; a clash with another transaction is tried again."""
-        body = body or self.body
-        for attempt in range(TRIES):
-            try:
-                with body.writing(locked=locked) as cursor:
-                    done = work(cursor)
-            except duckdb.Error as error:
-                clash = any(sign in str(error).lower() for sign in DUCKDB_RETRY)
-                if not clash or attempt == TRIES - 1:
-                    raise
-                continue
-            if self._bell is not None:
-                self._bell.ring()
-            return done
-        raise AssertionError("unreachable")
-
-
-def taken_out_with(conn: Connection, load_id: int) -> list[int]:
-    """The loads that undoing one takes out, the newest first: decisions about its contradictions,
-    then itself. Those that are out already are not among them."""
-    return [number for (number,) in conn.execute(own_sql(_taken_out_with(load_id))).fetchall()]
-
-
-def _taken_out_with(load_id: int) -> str:
-    return f"""SELECT id FROM {SCHEMA}.load WHERE state = 'committed' AND id = {load_id:d}
-               UNION SELECT id FROM {SCHEMA}.load WHERE state = 'committed'
-                   AND door = 'decision' AND (report->>'of_load')::bigint = {load_id:d}
-               ORDER BY id DESC"""
-
-
-def _spans_of(
-    keys: Sequence[Sequence[Any]],
-) -> tuple[list[Span] | None, datetime | None, datetime | None]:
-    lows: dict[int, datetime] = {}
-    highs: dict[int, datetime] = {}
-    for stream_id, t in keys:
-        lows[stream_id] = min(t, lows.get(stream_id, t))
-        highs[stream_id] = max(t, highs.get(stream_id, t))
-    first, last = min(lows.values()), max(highs.values())
-    if len(lows) > MOST_SPANS:
-        return None, first, last
-    return [Span(i, lows[i], highs[i]) for i in sorted(lows)], first, last
-
-
-def _extent(
-    cursor: duckdb.DuckDBPyConnection, relation: str, series: bool
-) -> tuple[list[Span] | None, datetime | None, datetime | None]:
-    if not series:
-        return None, None, None
-    rows = cursor.execute(
-        f"SELECT stream_id, min(t), max(t) FROM {relation} GROUP BY stream_id"
-    ).fetchall()
-    return _cover(rows, ())
-
-
-def _cover(
-    reach: Sequence[tuple[int, datetime, datetime]], replaces: Sequence[Span]
-) -> tuple[list[Span] | None, datetime | None, datetime | None]:
-    ends = [(s, t) for s, a, b in reach for t in (a, b)]
-    ends += [(span.stream_id, t) for span in replaces for t in (span.start, span.end)]
-    return _spans_of(ends) if ends else (None, None, None)
-
-
-def _renew_newest(cursor: duckdb.DuckDBPyConnection, table: str, ids: Sequence[int]) -> None:
-    """Write the newest values of streams again, from head and body as they are now."""
-    chosen = ", ".join(str(int(i)) for i in sorted(set(ids)))
-    history.from_postgres(
-        cursor,
-        f"SELECT stream_id, t, v, q, load_id FROM {SCHEMA}.series_head "
-        f"WHERE stream_id IN ({chosen})",
-        "now_head",
-    )
-    rows = cursor.execute(
-        f"""SELECT stream_id, t, v, q, load_id FROM (
-                SELECT * FROM now_head
-                UNION ALL
-                SELECT stream_id, t, v, q, load_id FROM {table} b
-                WHERE stream_id IN ({chosen}) AND NOT EXISTS (
-                    SELECT 1 FROM now_head h WHERE h.stream_id = b.stream_id AND h.t = b.t))
-            WHERE q <> {history.WITHDRAWN}
-            QUALIFY row_number() OVER (PARTITION BY stream_id ORDER BY t DESC) = 1
-            ORDER BY stream_id"""
-    ).fetchall()
-    columns = list(zip(*rows, strict=True)) or [[], [], [], [], []]
-    history.postgres(
-        cursor,
-        """DELETE FROM series_newest WHERE stream_id = ANY ({ids}::int[]);
-           INSERT INTO series_newest (stream_id, t, v, q, load_id)
-           SELECT * FROM unnest({s}::int[], {t}::timestamptz[], {v}::float8[], {q}::smallint[],
-                                {l}::bigint[])""",
-        ids=[int(i) for i in ids],
-        s=list(columns[0]),
-        t=list(columns[1]),
-        v=list(columns[2]),
-        q=list(columns[3]),
-        l=list(columns[4]),
-    )
-
-
-def _undone(
-    dataset: registry.Dataset, load_id: int, actor: str | None, count: int,
-    spans: list[Span] | None, t_min: datetime | None, t_max: datetime | None,
-) -> list[tuple[str, tuple[Any, ...]]]:  # fmt: skip
-    payload = committed_payload(load_id, dataset.id, "undo", count, spans, t_min, t_max)
-    detail = {"dataset": dataset.name, "load": load_id, "rows": count}
-    return [
-        (
-            "UPDATE load SET state = 'undone', undone_at = clock_timestamp(), undone_by = %s "
-            "WHERE id = %s",
-            (actor, load_id),
-        ),
-        (
-            "DELETE FROM conflict WHERE load_id = %s AND decided_at IS NULL",
-            (load_id,),
-        ),
-        (
-            # A decision that is taken back: the contradiction waits again.
-            "UPDATE conflict SET decision = NULL, decided_by = NULL, decided_at = NULL "
-            "WHERE (decision->>'load')::bigint = %s",
-            (load_id,),
-        ),
-        (
-            "INSERT INTO event (kind, subject, actor, payload) "
-            "VALUES ('data.undone', %s, %s, %s::jsonb)",
-            (str(dataset.id), actor, Jsonb(payload)),
-        ),
-        (
-            "INSERT INTO event (kind, subject, actor, payload) "
-            "VALUES ('audit.load.undone', %s, %s, %s::jsonb)",
-            (f"load:{load_id}", actor, Jsonb(detail)),
-        ),
-    ]
+            self._undoing.end_leftovers()
+            done = self.body.write(work)
+        if self._bell is not None:
+            self._bell.ring()
+        return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from dothi.lake.model import Batch, SeriesRows, Span
@@ -10,8 +11,27 @@ MOST_SPANS = 64
 """Beyond this many streams one common stretch stands for all of the dataset."""
 
 
-def cover(batch: Batch) -> tuple[list[Span] | None, datetime | None, datetime | None]:
-    """The spans (None: all streams), the first and the last instant of a batch in memory."""
+Cover = tuple[list[Span] | None, datetime | None, datetime | None]
+"""The spans (None: any stream of the dataset), the first and the last instant."""
+
+
+def cover_of(reach: Iterable[tuple[int, datetime, datetime]]) -> Cover:
+    """Of stretches (stream, first, last), several of one stream among them."""
+    lows: dict[int, datetime] = {}
+    highs: dict[int, datetime] = {}
+    for stream_id, first, last in reach:
+        lows[stream_id] = min(first, lows.get(stream_id, first))
+        highs[stream_id] = max(last, highs.get(stream_id, last))
+    if not lows:
+        return None, None, None
+    first, last = min(lows.values()), max(highs.values())
+    if len(lows) > MOST_SPANS:
+        return None, first, last
+    return [Span(i, lows[i], highs[i]) for i in sorted(lows)], first, last
+
+
+def cover(batch: Batch) -> Cover:
+    """Of a batch in memory."""
     rows = batch.rows
     if not isinstance(rows, SeriesRows):
         return None, None, None

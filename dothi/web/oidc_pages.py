@@ -45,7 +45,7 @@ def oidc_begin(
     try:
         url, attempt = provider.begin(goal)
         with site.db.transaction() as conn:
-            links.keep(conn, attempt, utc_now())
+            links.keep(conn, attempt, address_of(request), utc_now())
     except DothiError as error:
         return _refused(request, site, provider, goal, error)
     answer = see_other(url)
@@ -107,7 +107,7 @@ def oidc_link(
     require(actor, "account.self", mine)
     url, attempt = provider.begin("/account/password?done=linked", actor.account_id)
     with site.db.transaction() as conn:
-        links.keep(conn, attempt, utc_now())
+        links.keep(conn, attempt, address_of(request), utc_now())
     title = t("oidc.link", lang, name=provider.name)
     view = OnwardView(t("oidc.link_help", lang, name=provider.name), t("oidc.onward", lang), url)
     answer = site.page(request, "onward.html", site.shell(request, title), view)

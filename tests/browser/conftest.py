@@ -171,7 +171,7 @@ def product() -> "Iterator[Product]":
     with started() as running:
         with httpx.Client(base_url=running.address, timeout=30) as client:
             running.until(
-                lambda: "badge aqi-" in client.get(f"{SERVICE}?").text, 90, "the first index"
+                lambda: "badge aqi-" in client.get(f"{SERVICE}?").text, 200, "the first index"
             )
         OUT.mkdir(parents=True, exist_ok=True)
         yield running

@@ -68,9 +68,11 @@
   const controls = []
   for (const e of document.querySelectorAll('a, button, summary, input:not([type=hidden]), textarea, select, [tabindex="0"]')) {
     if (!seen(e)) continue
-    const part = visible(e, e.getBoundingClientRect())
-    if (!part || part.hidden) continue
-    controls.push({ e, layer: layer(e), ...part })
+    // A link in running text may go on in the next line: a box for each of its lines.
+    for (const box of style(e).display === 'inline' ? e.getClientRects() : [e.getBoundingClientRect()]) {
+      const part = visible(e, box)
+      if (part && !part.hidden) controls.push({ e, layer: layer(e), ...part })
+    }
   }
   for (let i = 0; i < controls.length; i++) {
     for (let j = i + 1; j < controls.length; j++) {

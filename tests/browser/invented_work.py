@@ -304,6 +304,41 @@ def load_rows(lang: str) -> tuple[v.LoadRow, ...]:
     )
 
 
+def contradicting_lights(lang: str) -> v.Conflict:
+    """Two rows of one record; a load has series or records, the page knows both."""
+    vi = lang == "vi"
+    titles = ("Tuyến đường", "Công suất (W)", "Ghi chú") if vi else ("Street", "Power (W)", "Note")
+    contents = (
+        ("Trần Phú", "150", "—"),
+        ("Nguyễn Văn Linh nối dài, đoạn từ nút giao Đông Thành đến cầu Sông Bờ", "1.250", "Thay bóng"),
+    )  # fmt: skip
+    return v.Conflict(
+        "c2",
+        "Mã đèn: DC-0417" if vi else "Light: DC-0417",
+        None,
+        "Tệp có nhiều dòng cho cùng một đối tượng nhưng nội dung khác nhau."
+        if vi
+        else "The file has several rows with one key and different content.",
+        tuple(
+            v.ConflictRow(
+                ("Dòng " if vi else "Row ") + str(row),
+                "Hợp lệ" if vi else "Valid",
+                "den_chieu_sang.xlsx",
+                row,
+                "/loads/41",
+                f"/conflicts/c2/{row}",
+                fields=tuple(map(v.Fact, titles, texts)),
+            )
+            for row, texts in zip((12, 340), contents, strict=True)
+        ),
+        same=(
+            v.Fact("Loại đèn" if vi else "Kind", "LED"),
+            v.Fact("Năm lắp" if vi else "Year", "2019"),
+        ),
+        none_url="/conflicts/c2/0",
+    )
+
+
 def load(lang: str) -> v.LoadView:
     vi = lang == "vi"
     facts = (
@@ -341,7 +376,8 @@ def load(lang: str) -> v.LoadView:
         ),
     )
     return v.LoadView(
-        load_rows(lang)[0], facts, findings(lang)[:4], conflicts(lang), rejected,
+        load_rows(lang)[0], facts, findings(lang)[:4],
+        (*conflicts(lang), contradicting_lights(lang)), rejected,
         use_url="/loads/41/use",
     )  # fmt: skip
 

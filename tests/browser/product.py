@@ -45,7 +45,7 @@ class Product:
         name, password = self._said(r"quản trị: (\S+)\s+Mật khẩu: (\S+)")
         return name, password
 
-    def _said(self, pattern: str, patience_s: float = 60) -> tuple[str, ...]:
+    def _said(self, pattern: str, patience_s: float = 180) -> tuple[str, ...]:
         until = time.monotonic() + patience_s
         while time.monotonic() < until:
             if found := re.search(pattern, "".join(self.lines)):

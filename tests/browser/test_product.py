@@ -347,3 +347,14 @@ def test_names_and_values_from_outside_are_shown_and_never_run(
         assert page.locator("img[src=x]").count() == 0
         assert page.title() != "run"
         assert "<script>" in page.locator("body").inner_text()
+
+
+@pytest.mark.usefixtures("computed")
+def test_the_page_of_a_unit_shows_no_figure_of_a_period_that_has_not_ended(
+    admin: httpx.Client,
+) -> None:
+    page = admin.get("/units/SH-64").text
+    figures = "".join(re.findall(r'<dl class="figures">.*?</dl>', page, re.DOTALL))
+    times = [datetime.fromisoformat(told) for told in re.findall(r'datetime="([^"]+)"', figures)]
+    assert len(times) >= 4
+    assert max(times) <= datetime.now(UTC)

@@ -1,17 +1,15 @@
-"""The wall in a real browser: it fills a 4K screen, turns alone, says what it lost, and recovers."""
+"""The wall in a real browser: it fills a 4K screen, keys turn it (see test_soak.py for hours)."""
 
 from __future__ import annotations
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Look
-from tests.browser.product import OUT, Product
-from tests.browser.soak import MOST_GROWTH, watched
+from tests.browser.product import OUT
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("computed")]
-PATIENCE_S = 60
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -51,19 +49,3 @@ def test_a_stranger_is_shown_no_work(open_page: Look) -> None:
     page = open_page("/wall").page
     expect(page.locator("#slide-overview")).to_be_visible()
     expect(page.locator("#slide-work")).to_have_count(0)
-
-
-def test_through_a_restart_of_the_database_and_a_cut_the_wall_recovers_alone_and_does_not_grow(
-    browser: Browser, product: Product, admin: httpx.Client
-) -> None:
-    with watched(browser, product, admin, seconds=3, size=(1920, 1080)) as wall:
-        slides = wall.page.locator(".slide").count()
-        wall.turns(2 * slides, PATIENCE_S)
-        wall.weigh()
-        wall.restart_database()
-        wall.is_fresh(120)
-        wall.cut_for(50, PATIENCE_S)
-        wall.is_fresh(120)
-        wall.turns(slides, PATIENCE_S)
-        wall.weigh()
-        assert wall.growth < MOST_GROWTH, wall.heap

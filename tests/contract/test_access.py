@@ -11,10 +11,12 @@ import re
 import secrets
 from collections.abc import Callable
 from datetime import date, timedelta
+from datetime import time as clock
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import yaml
 from litestar import Litestar
@@ -27,7 +29,11 @@ from dothi.identity.passwords import Passwords
 from dothi.identity.policy import MATRIX
 from dothi.kernel.time import VN, utc_now
 from dothi.pulls import service as pulls
-from dothi.work.duty import brief
+from dothi.work.duty import brief, roster
+from dothi.work.duty.bringing import Bringing
+from dothi.work.duty.model import Days
+from dothi.work.duty.roster import NewShift
+from dothi.work.duty.roster_file import Line
 from tests.contract import returns
 from tests.contract.world import OTHERS, OURS, PASSWORD, SHARINGS, UNIT, World
 
@@ -458,6 +464,25 @@ def _duty(town: World, client: httpx.Client, method: str, path: str, what: str) 
     return client.request(method, address, params=asked, **sent)
 
 
+def _bring(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
+    """A roster that says of one turn that nobody is in it, as is the case."""
+    code = {"own": OURS, "other": OTHERS}.get(what, "no-such-agency")
+    name = f"Ca {secrets.token_hex(4)}"
+    if what in ("own", "other"):
+        new = NewShift(name=name, begins=clock(6), ends=clock(14), days=Days.EVERY,
+                       valid_from=date(2026, 1, 1))  # fmt: skip
+        with town.house.db.transaction() as conn:
+            roster.add_shift(conn, SYSTEM, town.agencies[code], new)
+    on = (utc_now().astimezone(VN) + timedelta(days=2)).date().isoformat()
+    if path.endswith("/take"):
+        line = Line(2, on, name, "", "", "", "")
+        sent = {"lines": msgspec.json.encode([line]).decode(), "name": "x.csv",
+                "mark": Bringing((), (), (), 0, 0).mark}  # fmt: skip
+        return client.post(path, params={"agency": code}, data=sent)
+    content = f"Ngày,Ca,Vai trò,Người trực\n{on},{name},,\n".encode()
+    return client.post(path, params={"agency": code}, files={"file": ("x.csv", content)})
+
+
 def _look_at(town: World, client: httpx.Client, method: str, path: str, what: str) -> Any:
     name = f"level {secrets.token_hex(4)}.csv"
     return client.post(
@@ -520,6 +545,8 @@ ASKING: dict[str, Callable[..., Any]] = {
     "GET /duty/brief/{day:str}": _duty,
     "GET /duty/brief/{day:str}/file": _duty,
     "POST /duty/roster/{what:str}": _duty,
+    "POST /duty/bring": _bring,
+    "POST /duty/bring/take": _bring,
     "POST /duty/log/{what:str}": _duty,
     "POST /duty/brief/{day:str}/{what:str}": _duty,
     "GET /ioc/figure": _figure,

@@ -139,6 +139,7 @@ def agency_add(
         )
         if data.get("from", "").strip():
             made = replace(made, valid_from=day_of(data, "from"))
+        made = replace(made, unit=data.get("unit", "").strip() or None)
         agencies.add_agency(conn, made, actor=visit.actor)
 
     return visit.change(
@@ -209,7 +210,7 @@ def agency_change(
     data: Sent,
     visit: NamedDependency[Visit],
 ) -> Any:
-    """Correct an agency's names or put it below another one."""
+    """Correct an agency's names and its unit, or put it below another one."""
 
     def change(conn: Connection, found: Agency) -> None:
         changed = replace(
@@ -217,6 +218,7 @@ def agency_change(
             name_vi=data.get("name_vi", ""),
             name_en=data.get("name_en", ""),
             parent=data.get("parent") or None,
+            unit=data.get("unit", found.unit or "").strip() or None,
         )
         agencies.change_agency(conn, changed, actor=visit.actor)
 

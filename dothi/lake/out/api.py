@@ -82,6 +82,9 @@ def dataset_by_unit(
     parameter: Annotated[
         str | None, QueryParameter(description="Parameters, separated by commas; all without it")
     ] = None,
+    unit: Annotated[
+        str | None, QueryParameter(description="The code of a unit: only what is about it")
+    ] = None,
     start: Annotated[
         str | None, QueryParameter(name="from", description="An instant or a date")
     ] = None,
@@ -97,7 +100,7 @@ def dataset_by_unit(
         dataset = registry.find(conn, name)
     parameters = tuple(p.strip() for p in (parameter or "").split(",") if p.strip())
     day = units or today()
-    wanted = Wanted(day, basis, parameters, answer.instant(start), answer.instant(end))
+    wanted = Wanted(day, basis, parameters, answer.instant(start), answer.instant(end), unit)
     found = by_unit(lake, actor, dataset, wanted)
     head = {"dataset": dataset.name, "units": day, "basis": basis, "count": len(found.lines)}
     with table(lake, found) as rows:

@@ -1,4 +1,5 @@
-"""A series whose key holds codes of administrative units, shown by the units of another day."""
+"""A series whose key holds codes of administrative units, or of the agencies that are their bodies,
+shown by the units of another day."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from dothi.identity import units_read
+from dothi.identity import agencies, units_read
 from dothi.identity.model import Actor
 from dothi.identity.predicate import Compare, In, Predicate, all_of, to_duckdb
 from dothi.identity.units import BASES
@@ -35,7 +36,8 @@ _VALID = Quality.VALID.name.lower()
 class Wanted:
     """Which values, and by the units of which day. `basis`: by what shares of divided units count.
 
-    `parameters` empty: all. The stretch of time has its beginning in it, its end not.
+    `parameters` empty: all. The stretch of time has its beginning in it, its end not. `unit`: only
+    lines about this one.
     """
 
     day: date
@@ -43,6 +45,7 @@ class Wanted:
     parameters: tuple[str, ...] = ()
     start: datetime | None = None
     end: datetime | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,8 @@ class Line:
     `kind`: `unit`; `group`, units that cannot be told apart, whose total this is; `unplaced`, what a
     code had that no unit followed, or that stood for none. `known`: what of a unit without a value
     of its own is certain. `sources`: the codes it was made from; `grounds`: whose shares it rests
-    on. `rest` are the other columns of the key. Over all lines of a period and parameter that is
-    added the values keep their sum.
+    on; `loads`: the loads that brought what it was made from. `rest` are the other columns of the
+    key. Over all lines of a period and parameter that is added the values keep their sum.
     """
 
     kind: str
@@ -66,6 +69,7 @@ class Line:
     known: float | None
     sources: tuple[str, ...]
     grounds: tuple[str, ...]
+    loads: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,9 @@ def by_unit(lake: Lake, actor: Actor, dataset: Dataset, wanted: Wanted) -> ByUni
         _check(seen, wanted, known)
         names = units_read.names(conn, wanted.day)
         crosswalk = units_read.crosswalk(conn, wanted.basis)
+        bodies: dict[str, str] = {}
+        if contract.units.codes == "agencies":
+            bodies = agencies.units_of(conn)
     column = contract.units.column
     how = {p.name: p.over_units for p in contract.parameters}
     asked = wanted.parameters or tuple(known)
@@ -107,15 +114,20 @@ def by_unit(lake: Lake, actor: Actor, dataset: Dataset, wanted: Wanted) -> ByUni
         where = to_duckdb(condition, seen.kinds, prefix="w")
         found = view.cursor.execute(
             f'SELECT time, [{others}]::VARCHAR[], "{column}", parameter, '
-            f"CASE WHEN quality = '{_VALID}' THEN value END FROM {source} "
-            f"WHERE {where.text} ORDER BY 1, 2 LIMIT {MOST_READ + 1:d}",
+            f"CASE WHEN quality = '{_VALID}' THEN value END, load_id FROM {source} "
+            f"WHERE {where.text} ORDER BY 1, 2, 3 LIMIT {MOST_READ + 1:d}",
             params | where.params,
         )
         read = 0
         for (at, apart), rows in groupby(_fetched(found), key=lambda row: (row[0], row[1])):
             told: dict[str, dict[str, Value | None]] = {name: {} for name in needed}
-            for _, _, code, parameter, value in rows:
+            loads: dict[tuple[str, str], int] = {}
+            for _, _, written, parameter, value, load in rows:
+                code = str(bodies.get(written, written))
+                if code in told[parameter]:  # two agencies of one unit: each keeps what it said
+                    code = written
                 told[parameter][code] = None if value is None else exactly(value)
+                loads[parameter, code] = load
                 read += 1
             if read > MOST_READ:
                 raise Invalid("out.units_too_many", most=MOST_READ)
@@ -124,7 +136,10 @@ def by_unit(lake: Lake, actor: Actor, dataset: Dataset, wanted: Wanted) -> ByUni
             for name in asked:
                 if told[name]:
                     done = _converted(plan, told, name, how[name])
-                    lines += _lines(done, tuple(apart), name, at)
+                    brought = {code: load for (p, code), load in loads.items() if p == name}
+                    lines += _lines(done, tuple(apart), name, at, brought)
+    if wanted.unit is not None:
+        lines = [line for line in lines if wanted.unit in line.units]
     return ByUnit(dataset, rest, lines, names)
 
 
@@ -171,20 +186,26 @@ def _converted(
     return plan.convert(told[name], how.aggregation, weights)
 
 
-def _lines(done: Conversion, rest: tuple[str, ...], name: str, at: datetime) -> Iterator[Line]:
+def _lines(
+    done: Conversion, rest: tuple[str, ...], name: str, at: datetime, brought: Mapping[str, int]
+) -> Iterator[Line]:
+    def loads(sources: Iterable[str]) -> tuple[int, ...]:
+        return tuple(sorted({brought[code] for code in sources if code in brought}))
+
     for code, one in sorted(done.values.items()):
         yield Line(
             "unit", (code,), rest, name, at, _float(one.value), one.status, _float(one.known),
-            one.sources, tuple(sorted(one.grounds)),
+            one.sources, tuple(sorted(one.grounds)), loads(one.sources),
         )  # fmt: skip
     for group in done.groups:
         yield Line(
             "group", group.targets, rest, name, at, _float(group.value), group.status, None,
-            group.sources, (),
+            group.sources, (), loads(group.sources),
         )  # fmt: skip
     for code, value in done.unplaced.items():
         yield Line(
-            "unplaced", (), rest, name, at, _float(value), Status.EXACT, None, (code,), ()
+            "unplaced", (), rest, name, at, _float(value), Status.EXACT, None, (code,), (),
+            loads((code,)),
         )  # fmt: skip
 
 
@@ -194,7 +215,7 @@ def _float(value: Value | None) -> float | None:
 
 # -- as a table -----------------------------------------------------------------------------------
 
-_OWN = {"kind", "unit", "name", "status", "known", "sources", "grounds"}
+_OWN = {"kind", "unit", "name", "status", "known", "sources", "grounds", "loads"}
 
 
 @contextmanager
@@ -222,6 +243,7 @@ def table(lake: Lake, found: ByUnit) -> Iterator[duckdb.DuckDBPyRelation]:
         "known": ("DOUBLE", [one.known for one in found.lines]),
         "sources": ("VARCHAR", [" ".join(one.sources) for one in found.lines]),
         "grounds": ("VARCHAR", ["; ".join(one.grounds) for one in found.lines]),
+        "loads": ("VARCHAR", [" ".join(map(str, one.loads)) for one in found.lines]),
     }
     made = ", ".join(f'unnest($c{i}::{columns[name][0]}[]) AS "{name}"'
                      for i, name in enumerate(columns))  # fmt: skip

@@ -13,11 +13,13 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
-from dothi.identity.agencies import add_agency, find_agency
+from dothi.identity import units_read
+from dothi.identity.agencies import add_agency, change_agency, find_agency
 from dothi.identity.model import SYSTEM, Agency
 from dothi.kernel.period import Period
 from dothi.kernel.text import search_key
@@ -51,16 +53,23 @@ _KINDS = {"phường": "Ward", "xã": "Commune", "đặc khu": "Special Zone"}
 
 
 def put_agencies(conn: Connection) -> tuple[str, ...]:
-    """Make the departments and the communes' People's Committees known that are missing; their codes."""
+    """Make the departments and the communes' People's Committees known that are missing, these as the
+    bodies of their units; their codes."""
     wanted = [Agency(code, *_NAMES[code], parent="tinh") for code in DEPARTMENTS if code in _NAMES]
+    units: dict[str, str] = {}
     for commune in province().communes:
         code = "ubnd-" + search_key(commune.name).replace(" ", "-")
+        units[code] = commune.code
         vi = f"Ủy ban nhân dân {commune.type} {commune.name}"
         en = f"{commune.name} {_KINDS[commune.type]} People's Committee"
         wanted.append(Agency(code, vi, en, parent="tinh"))
     for agency in wanted:
         if find_agency(conn, agency.code) is None:
             add_agency(conn, agency, actor=SYSTEM)
+    for code, unit in units.items():
+        found = find_agency(conn, code)
+        if found and found.unit is None and units_read.known(conn, unit):
+            change_agency(conn, replace(found, unit=unit), actor=SYSTEM)
     communes = tuple(a.code for a in wanted if a.code.startswith("ubnd-"))
     return (*DEPARTMENTS, *communes)
 

@@ -84,7 +84,7 @@ def add_shift(conn: Connection, actor: Actor, agency: int, new: NewShift) -> int
         raise Invalid("duty.invalid", faults=[Fault("to", "duty.dates")])
     hours = new.begins, new.ends, new.days, new.valid_from, new.valid_to
     made = store.add_shift(conn, agency, name, *hours)
-    _changed(conn, actor, agency, "shift_added", _told(Shift(made, agency, name, *hours)))
+    record(conn, actor, agency, "shift_added", _told(Shift(made, agency, name, *hours)))
     return made
 
 
@@ -119,7 +119,7 @@ def change_shift(
     ]
     if refused:
         raise Conflict("duty.change_clashes", who=", ".join(refused[:MOST_NAMED]), n=len(refused))
-    _changed(conn, actor, agency, "shift_changed", _told(made), now=now)
+    record(conn, actor, agency, "shift_changed", _told(made), now=now)
     return number
 
 
@@ -138,7 +138,7 @@ def end_shift(
         store.end_shift(conn, shift_id, since)
     elif not store.drop_shift(conn, shift_id):
         raise Conflict("duty.still_written")
-    _changed(conn, actor, agency, "shift_ended", _told(old) | {"from": since.isoformat()}, now=now)
+    record(conn, actor, agency, "shift_ended", _told(old) | {"from": since.isoformat()}, now=now)
 
 
 # -- who is in them --------------------------------------------------------------------------------
@@ -155,9 +155,9 @@ def assign(
     require(actor, "duty.roster", duty_of(agency))
     shift = _turn(conn, agency, shift_id, day, now)
     name = _names(conn, agency, account)[account]
-    _put(conn, shift, day, account, name, role)
+    put(conn, shift, day, account, name, role)
     detail = _told(shift, day) | {"account": account, "name": name, "role": role.value}
-    _changed(conn, actor, agency, "assigned", detail, now=now)
+    record(conn, actor, agency, "assigned", detail, now=now)
 
 
 def remove(
@@ -174,7 +174,7 @@ def remove(
     detail = _told(shift, day) | {
         "account": account, "name": names[account], "role": role.value,
     }  # fmt: skip
-    _changed(conn, actor, agency, "removed", detail, now=now)
+    record(conn, actor, agency, "removed", detail, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,14 +207,14 @@ def swap(
     roles = [store.remove(conn, s.shift_id, s.day, s.account) for s in (one, other)]
     if roles[0] is None or roles[1] is None:
         raise NotFound("identity.not_found")
-    _put(conn, shifts[0], one.day, other.account, names[other.account], roles[0])
-    _put(conn, shifts[1], other.day, one.account, names[one.account], roles[1])
+    put(conn, shifts[0], one.day, other.account, names[other.account], roles[0])
+    put(conn, shifts[1], other.day, one.account, names[one.account], roles[1])
     detail = {
         "one": _told(shifts[0], one.day) | {"account": one.account, "name": names[one.account]},
         "other": _told(shifts[1], other.day)
         | {"account": other.account, "name": names[other.account]},
     }
-    _changed(conn, actor, agency, "swapped", detail, reason, now=now)
+    record(conn, actor, agency, "swapped", detail, reason, now=now)
 
 
 def substitute(
@@ -229,11 +229,11 @@ def substitute(
     role = store.remove(conn, place.shift_id, place.day, place.account)
     if role is None:
         raise NotFound("identity.not_found")
-    _put(conn, shift, place.day, account, name, role)
+    put(conn, shift, place.day, account, name, role)
     detail = _told(shift, place.day) | {
         "account": place.account, "by": account, "name": name, "role": role.value,
     }  # fmt: skip
-    _changed(conn, actor, agency, "substituted", detail, reason, now=now)
+    record(conn, actor, agency, "substituted", detail, reason, now=now)
 
 
 def copy_plan(
@@ -294,10 +294,10 @@ def copy_week(
     first = monday + WEEK
     there = {s.id: s for s in store.shifts(conn, agency, first, first + WEEK - _DAY)}
     for person in plan.people:
-        _put(conn, there[person.shift_id], person.day, person.account_id, person.name, person.role)
+        put(conn, there[person.shift_id], person.day, person.account_id, person.name, person.role)
     if plan.people:
         detail = {"week": first.isoformat(), "count": len(plan.people)}
-        _changed(conn, actor, agency, "copied", detail, now=now)
+        record(conn, actor, agency, "copied", detail, now=now)
     return plan
 
 
@@ -354,9 +354,8 @@ def _names(conn: Connection, agency: int, *accounts: int) -> dict[int, str]:
     return staff
 
 
-def _put(
-    conn: Connection, shift: Shift, day: date, account: int, name: str, role: DutyRole
-) -> None:
+def put(conn: Connection, shift: Shift, day: date, account: int, name: str, role: DutyRole) -> None:
+    """Put somebody into a turn. Raises Conflict where they are in another one at that time."""
     if store.assign(conn, shift, day, account, role):
         return
     others = store.turns_of(conn, [account], *shift.span(day))
@@ -387,10 +386,11 @@ def _told(shift: Shift, day: date | None = None) -> dict[str, Any]:
     return told | ({"day": day.isoformat()} if day else {"from": shift.valid_from.isoformat()})
 
 
-def _changed(
+def record(
     conn: Connection, actor: Actor, agency: int, what: str, detail: Mapping[str, Any],
     reason: str = "", *, now: datetime | None = None,
 ) -> None:  # fmt: skip
+    """Tell what changed: in the list of changes, as an event, in the audit trail."""
     store.add_change(conn, agency, now or utc_now(), actor, what, detail, reason)
     emit(conn, "duty.roster", {"agency": agency, "what": what}, actor=actor.ref)
     # Not the reason: it may tell of somebody's health, and the audit trail is never corrected.

@@ -44,6 +44,12 @@ def shifts(conn: Connection, agency_id: int, first: date, last: date) -> list[Sh
     return [_shift(row) for row in rows]
 
 
+def kept(conn: Connection, agency_id: int) -> list[int]:
+    """All shifts of an agency."""
+    rows = conn.execute("SELECT id FROM duty_shift WHERE agency_id = %s", (agency_id,))
+    return [row[0] for row in rows]
+
+
 def lock_shift(conn: Connection, shift_id: int) -> Shift | None:
     """The shift, held until the transaction ends: assignments wait for its change."""
     row = conn.execute(
@@ -202,6 +208,13 @@ def staff(conn: Connection, agency_id: int) -> list[tuple[int, str]]:
         "SELECT id, display_name FROM account WHERE agency_id = %s AND disabled_at IS NULL "
         "ORDER BY display_name, id",
         (agency_id,),
+    ).fetchall()
+
+
+def logins(conn: Connection, agency_id: int) -> list[tuple[int, str]]:
+    """(account, user name) of the people of an agency who may sign in."""
+    return conn.execute(
+        "SELECT id, login FROM account WHERE agency_id = %s AND disabled_at IS NULL", (agency_id,)
     ).fetchall()
 
 

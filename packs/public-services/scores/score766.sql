@@ -43,7 +43,6 @@ sharing:
   # verify: the province confirms this in writing before the page is opened to everybody.
   ground: >-
     Mặc định của phần mềm, không phải quyết định của tỉnh; tỉnh phải xác nhận trước khi công khai.
-    This software's default, not a decision of the province; the province must confirm it.
 better: higher
 agency: ma_co_quan
 unit: ma_don_vi

@@ -20,6 +20,7 @@ from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.packs.install import install
 from dothi.packs.load import load_all, shipped
+from dothi.packs.model import Pack
 from dothi.store.database import Database
 
 HOUR = timedelta(hours=1)
@@ -103,16 +104,21 @@ class Home:
         return self.figures(name).get((self.thing(station), output, t))
 
 
+@pytest.fixture(scope="session")
+def environment() -> list[Pack]:
+    """The shipped pack whose indicators these tests follow; reading it takes a while."""
+    return [pack for pack in load_all(shipped()) if pack.name == "environment"]
+
+
 @pytest.fixture
-def home(db: Database, tmp_path: Path) -> Iterator[Home]:
+def home(db: Database, tmp_path: Path, environment: list[Pack]) -> Iterator[Home]:
     """A fresh home with the shipped packs; its clock stands where `home.now[0]` says."""
     for name in ("lake", "staged"):
         (tmp_path / name).mkdir()
     lake = Lake(db, tmp_path / "lake")
-    packs = [pack for pack in load_all(shipped()) if pack.name == "environment"]
     with db.transaction() as conn:
-        install(conn, packs)
-        service.install(conn, packs)
+        install(conn, environment)
+        service.install(conn, environment)
         air = registry.find(conn, "air_quality")
     now = [NOON]
     yield Home(db, lake, air, Recomputer(db, lake, now=lambda: now[0]), tmp_path / "staged", now)

@@ -202,6 +202,8 @@ def test_equal_repetitions_count_once_and_different_ones_wait_for_a_person(
     path.write_text("code,staff\nA,1\nA,1\nB,2\nB,3\n,4\nC,x\n")
     loaded = load_file(lake, store, dataset, path)
     assert found(loaded) | {"empty": 0} == {"twice": 1, "conflict": 1, "rejected": 2, "empty": 0}
+    told = {title(finding, "en") for finding in loaded.report["findings"]}
+    assert "Several rows of different content for one key" in told
     assert stored(lake, dataset, "code, staff, _q") == [
         ("A", 1, 0),
         ("B", 2, int(Quality.CONFLICT)),
@@ -211,7 +213,6 @@ def test_equal_repetitions_count_once_and_different_ones_wait_for_a_person(
             "SELECT row_no, column_name, value, reason, params FROM quarantine ORDER BY row_no"
         ).fetchall()
     assert rows == [
-        (4, "code", "B", "lake.key_conflict", {"row": 3}),
         (5, "code", None, "lake.key_missing", {"type": "text"}),
         (6, "staff", "x", "lake.bad_value", {"type": "integer"}),
     ]

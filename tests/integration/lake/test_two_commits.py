@@ -5,46 +5,25 @@ PostgreSQL is made to refuse its part by a constraint that is looked at when it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from dothi.kernel.errors import Unavailable
 from dothi.lake import history
 from dothi.lake.layout import layout
 from dothi.lake.model import Batch, SeriesRows, Source, StagedRows
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Database, own_sql
+from tests.integration.lake.refusing import refused
 from tests.integration.lake.test_versions import START, _ids, _staged, _stored
 
 HOURS = 6
-
-
-@contextmanager
-def refused(db: Database, table: str, event: str) -> Iterator[None]:
-    """No transaction that does this to this table comes through its commit."""
-    with db.transaction() as conn:
-        conn.execute(
-            own_sql(
-                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-                "$$ BEGIN RAISE 'refused at commit'; END $$"
-            )
-        )
-        conn.execute(
-            own_sql(
-                f"CREATE CONSTRAINT TRIGGER refuse AFTER {event} ON {table} "
-                "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"
-            )
-        )
-    try:
-        yield
-    finally:
-        with db.transaction() as conn:
-            conn.execute(own_sql("DROP FUNCTION refuse CASCADE"))
 
 
 def _rows(ids: list[int], value: float) -> SeriesRows:
@@ -88,10 +67,9 @@ def test_the_lake_commits_first_whatever_was_used_first(
     with (
         refused(db, "dataset", "UPDATE"),
         pytest.raises(duckdb.Error, match="refused"),
-        lake.body.writing() as cursor,
     ):
-        for use in (use_lake, use_postgres) if first == "the lake" else (use_postgres, use_lake):
-            use(cursor)
+        order = (use_lake, use_postgres) if first == "the lake" else (use_postgres, use_lake)
+        lake.body.write(lambda cursor: [use(cursor) for use in order])
     assert _in_body(lake, air) == 1
 
 
@@ -119,7 +97,7 @@ def test_a_load_whose_bookkeeping_fails_is_taken_back(
     lake.commit(_batch(air, _rows(ids, 1.0)))
     before = _stored(lake, air)
     staged = _staged(tmp_path, _rows(ids, 2.0))
-    with refused(db, "load", "UPDATE"), pytest.raises(duckdb.Error, match="refused"):
+    with refused(db, "load", "UPDATE OF rows_new"), pytest.raises(duckdb.Error, match="refused"):
         lake.commit(_batch(air, staged))
     assert _stored(lake, air) == before
     assert _loads(db) == [("committed",)]
@@ -138,10 +116,62 @@ def test_what_a_kill_between_the_commits_left_is_taken_back_later(
         lake.commit(_batch(air, _staged(tmp_path, _rows(ids, 2.0))))
     assert _loads(db) == [("committed",), ("pending",)]
     if by == "the worker's start":
-        assert lake.drop_pending() == 1
+        assert lake.end_leftovers() == 1
     else:
         more = SeriesRows([ids[1]], [datetime(2026, 4, 1, tzinfo=UTC)], [3.0], [0], [0])
         lake.commit(_batch(air, _staged(tmp_path, more)))
         before |= {(ids[1], more.t[0]): 3.0}
     assert _stored(lake, air) == before
     assert ("pending",) not in _loads(db)
+
+
+@pytest.mark.parametrize("ended", ["UPDATE OR DELETE", "UPDATE OF rows_new OR DELETE"])
+def test_what_was_computed_from_rows_that_are_taken_back_is_computed_again(
+    lake: Lake, db: Database, air: Dataset, tmp_path: Path, ended: str
+) -> None:
+    """Also where taking them back ended between the two commits itself."""
+    ids = _ids(db, air)
+    with refused(db, "load", ended), pytest.raises(duckdb.Error, match="refused"):
+        lake.commit(_batch(air, _staged(tmp_path, _rows(ids, 2.0))))
+    assert lake.end_leftovers() == 1
+    with db.transaction() as conn:
+        told = conn.execute("SELECT payload FROM event WHERE kind = 'data.undone'").fetchall()
+    first, last = START, START + timedelta(hours=HOURS - 1)
+    assert [payload["spans"] for (payload,) in told] == [
+        [[ids[0], first.isoformat(), last.isoformat()]]
+    ]
+
+
+def test_a_load_whose_lock_is_lost_is_stored_whole_or_refused(
+    lake: Lake, db: Database, air: Dataset, tmp_path: Path
+) -> None:
+    ids = _ids(db, air)
+    staged = _staged(tmp_path, _rows(ids, 2.0))
+    with ThreadPoolExecutor() as beside:
+        with db.transaction() as conn:
+            # A load gets as far as the dataset's row, and has looked at PostgreSQL before.
+            conn.execute("SELECT FROM dataset WHERE id = %s FOR NO KEY UPDATE", (air.id,))
+            load = beside.submit(lake.commit, _batch(air, staged))
+            _wait_for(db, "SELECT FROM pg_stat_activity WHERE query ~ 'UPDATE dataset SET body' "
+                          "AND wait_event_type = 'Lock'")  # fmt: skip
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            _wait_for(db, "SELECT WHERE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory'"
+                          " AND database = (SELECT oid FROM pg_database "
+                          "WHERE datname = current_database()))")  # fmt: skip
+            assert lake.end_leftovers() == 1
+        with pytest.raises(Unavailable):
+            load.result(60)
+    assert _stored(lake, air) == {}
+    assert _loads(db) == []
+
+
+def _wait_for(db: Database, query: str) -> None:
+    for _ in range(600):
+        with db.transaction() as conn:
+            if conn.execute(own_sql(query)).fetchone() is not None:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"never true: {query}")

@@ -2,25 +2,31 @@
 
 The model keeps for each key the list of versions; an undone load's versions vanish, and with them
 those of decisions about its contradictions. Operations: commits through the head and in bulk,
-corrections, withdrawals, contradictions and decisions, closing days, merging, undoing.
+corrections, withdrawals, contradictions and decisions, closing days, merging, undoing. With
+`killed` half of what writes to the lake ends between its commit and PostgreSQL's.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
+import psycopg
 import pytest
 
 from dothi.identity.model import SYSTEM
+from dothi.lake import history, registry
 from dothi.lake import loads as lake_loads
-from dothi.lake import registry
 from dothi.lake.engine import engine
+from dothi.lake.layout import layout
 from dothi.lake.model import Batch, Clash, Quality, SeriesRows, Source, Span, StagedRows
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Database
+from tests.integration.lake.refusing import refused
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 HOURS = 40
@@ -73,9 +79,43 @@ def _staged(folder: Path, rows: SeriesRows) -> StagedRows:
     return StagedRows.of(path, len(rows))
 
 
-@pytest.mark.parametrize("seed", range(8))
+def _ended_between_commits(
+    db: Database, refuse: tuple[str, str], work: Callable[..., object], *about: object
+) -> bool:
+    """Do work whose PostgreSQL part is refused; whether it was."""
+    with refused(db, *refuse):
+        try:
+            work(*about)
+        except (duckdb.Error, psycopg.Error):
+            return True
+    return False
+
+
+def _leftovers(db: Database) -> list[int]:
+    with db.transaction() as conn:
+        rows = conn.execute(
+            "SELECT id FROM load WHERE state = 'pending' UNION ALL SELECT load_id FROM undoing"
+        ).fetchall()
+    return [number for (number,) in rows]
+
+
+def _all_versions(lake: Lake, air: Dataset) -> list[tuple[int, datetime, int]]:
+    place = layout(air)
+    with lake.view() as view:
+        if not history.is_there(view.cursor, place):
+            return []
+        return view.execute(
+            f"SELECT stream_id, t, load_id FROM {place.table} "
+            f"UNION ALL SELECT stream_id, t, load_id FROM {place.past} ORDER BY ALL"
+        ).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("seed", "killed"),
+    [*((seed, 0.0) for seed in range(3)), *((seed, 0.5) for seed in range(3, 9))],
+)
 def test_head_and_body_hold_what_a_naive_model_holds(
-    lake: Lake, air: Dataset, db: Database, tmp_path: Path, seed: int
+    lake: Lake, air: Dataset, db: Database, tmp_path: Path, seed: int, killed: float
 ) -> None:
     dice = random.Random(seed)
     streams = _ids(db, air)
@@ -87,13 +127,23 @@ def test_head_and_body_hold_what_a_naive_model_holds(
             ["head", "bulk", "span", "bulkspan", "close", "undo", "merge", "clash", "decide"],
             [8, 3, 2, 1, 3, 4, 1, 3, 3],
         )[0]
+        broken = dice.random() < killed
         if act == "close":
-            lake.close_days(air.id, START + timedelta(hours=dice.randrange(HOURS)))
+            until = START + timedelta(hours=dice.randrange(HOURS))
+            if broken:
+                _ended_between_commits(db, ("event", "INSERT"), lake.close_days, air.id, until)
+            else:
+                lake.close_days(air.id, until)
         elif act == "merge":
             lake.maintain()
         elif act == "undo" and loads:
             load = dice.choice(loads)
-            lake.undo(load)
+            if not broken:
+                lake.undo(load)
+            elif _ended_between_commits(db, ("load", "UPDATE"), lake.undo, load):
+                if load not in _leftovers(db):
+                    continue
+                dice.choice([lake.end_leftovers, lambda: lake.close_days(air.id, START)])()
             out = {load, *decisions.pop(load, [])}
             loads = [number for number in loads if number not in out]
             for versions in model.values():
@@ -115,6 +165,7 @@ def test_head_and_body_hold_what_a_naive_model_holds(
                 done = lake_loads.decide_conflict(lake, SYSTEM, one.id, chosen["row"])
                 loads.append(done.load_id)
                 decisions.setdefault(one.load_id, []).append(done.load_id)
+                assert one.stream_id is not None and one.t is not None
                 model[one.stream_id, one.t].append((done.load_id, chosen["value"]))
         elif act in ("head", "bulk", "span", "bulkspan"):
             door = dice.choice(["file", "http"])
@@ -142,6 +193,9 @@ def test_head_and_body_hold_what_a_naive_model_holds(
                 replaces=spans,
             )
             before = _current(model)
+            if broken and act.startswith("bulk"):
+                assert _ended_between_commits(db, ("load", "UPDATE OR DELETE"), lake.commit, batch)
+                continue
             outcome = lake.commit(batch)
             loads.append(outcome.load_id)
             new = changed = same = removed = 0
@@ -168,6 +222,9 @@ def test_head_and_body_hold_what_a_naive_model_holds(
             assert (outcome.new, outcome.changed, outcome.same, outcome.removed) == (
                 new, changed, same, removed,
             ), f"step {step} {act} {door}"  # fmt: skip
+        if _leftovers(db) and dice.random() < 0.5:
+            continue
+        lake.end_leftovers()
         expected = _current(model)
         assert _stored(lake, air) == expected, f"step {step}: {act}"
         tops = {}
@@ -175,3 +232,9 @@ def test_head_and_body_hold_what_a_naive_model_holds(
             if s not in tops or t > tops[s][0]:
                 tops[s] = (t, v)
         assert _newest(db) == tops, f"step {step}: newest after {act}"
+    lake.end_leftovers()
+    lake.close_days(air.id, START + timedelta(days=365))
+    assert _stored(lake, air) == _current(model)
+    assert _all_versions(lake, air) == sorted(
+        (*key, load) for key, versions in model.items() for load, _ in versions
+    )

@@ -48,7 +48,7 @@ def test_killed_in_the_middle_of_a_large_pull(town: Town, foreign_postgres: Fore
     worker.wait(30)
     before = _loads(town)
     assert 2 <= len(before) < 4, "it was to be killed in the middle"
-    town.ground.lake.drop_pending()
+    town.ground.lake.end_leftovers()
 
     rest = town.run(pull)
     assert (rest.state, rest.error) == ("done", None)

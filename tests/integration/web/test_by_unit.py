@@ -6,16 +6,18 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from dothi.identity.model import SYSTEM
+from dothi.identity.agencies import add_agency, change_agency, find_agency, merge_agency
+from dothi.identity.model import SYSTEM, Agency
 from dothi.identity.units_import import give_shares
 from dothi.identity.units_records import ShareRecord
-from dothi.kernel.errors import Invalid
+from dothi.kernel.errors import Conflict, Invalid
 from dothi.lake import registry
 from dothi.lake.contract import parse_contract
 from tests.contract.world import OURS, REFORM, UNIT, World
@@ -141,7 +143,7 @@ def test_other_forms_say_the_same(figures: World) -> None:
     told = list(csv.DictReader(io.StringIO(text)))
     assert [*told[0]] == [
         "kind", "unit", "name", "sex", "parameter", "time", "value", "status", "known",
-        "sources", "grounds",
+        "sources", "grounds", "loads",
     ]  # fmt: skip
     assert len(told) == len(ask(figures, AFTER, parameter="people"))
 
@@ -177,6 +179,112 @@ def test_wrong_questions_are_told_what_is_wrong(
     assert [fault["where"] for fault in answer.json()["faults"]] == [key]
 
 
+REPORTED = f"""
+dataset: commune_returns
+kind: series
+title: {{vi: Số liệu ủy ban nhân dân báo cáo, en: What committees report}}
+owner: {OURS}
+time: {{zone: Asia/Ho_Chi_Minh, rhythm: P1M, stamp: start}}
+key: [committee]
+units: {{key: committee, codes: agencies}}
+parameters:
+  tonnes: {{title: {{vi: Khối lượng, en: Tonnes}}, unit: t, over_units: sum}}
+sharing: {{public: true, ground: for tests}}
+"""
+
+
+@pytest.fixture(scope="module")
+def reported(town: World) -> World:
+    """September by the agencies of two units and by one of none; October by the first alone."""
+    with town.house.db.transaction() as conn:
+        for code, unit in (("ub-n", UNIT), ("ub-m", "M"), ("ub-x", None)):
+            add_agency(conn, Agency(code, f"UBND {code}", code, "tinh", unit=unit), actor=SYSTEM)
+        registry.register(conn, parse_contract(REPORTED))
+    september = [
+        {"committee": code, "time": "2026-09-01", "tonnes": tonnes}
+        for code, tonnes in (("ub-n", 12.5), ("ub-m", 30), ("ub-x", 1))
+    ]
+    october = [{"committee": "ub-n", "time": "2026-10-01", "tonnes": 14}]
+    with town.client("data") as client:
+        for rows in (september, october):
+            answer = client.post("/api/v1/datasets/commune_returns/rows", json={"rows": rows})
+            assert answer.status_code == 201, answer.text
+    return town
+
+
+def test_what_an_agency_reports_is_its_units(reported: World) -> None:
+    url = "/api/v1/datasets/commune_returns/by-unit"
+    with reported.client() as anybody:
+        told = anybody.get(url, params={"units": AFTER}).json()["rows"]
+        own = anybody.get(url, params={"units": AFTER, "unit": UNIT}).json()["rows"]
+        before = anybody.get(url, params={"units": BEFORE}).json()["rows"]
+    september = [r for r in told if r["time"].startswith("2026-08-31")]
+    assert {(r["kind"], r["unit"] or r["sources"], r["value"]) for r in september
+            if r["value"] is not None} == {
+        ("unit", UNIT, 12.5), ("unit", "M", 30), ("unplaced", "ub-x", 1),
+    }  # fmt: skip
+    assert [(r["value"], r["unit"]) for r in own] == [(12.5, UNIT), (14, UNIT)]
+    assert own[0]["loads"] != own[1]["loads"] and own[0]["loads"].isdigit()
+    assert [r["value"] for r in before if r["unit"] == "a b"] == [12.5, 14]
+
+
+def test_a_unit_shows_its_figures_by_period_with_source_and_rank(reported: World) -> None:
+    with reported.client("officer", headers={"accept-language": "vi"}) as officer:
+        page = officer.get("/units/M").text
+        other = officer.get(f"/units/{UNIT}").text
+    with reported.client(headers={"accept-language": "vi"}) as anybody:
+        plain = anybody.get("/units/M").text
+    part = page[page.index("Số liệu ủy ban nhân dân báo cáo") :]
+    assert "Tháng 9/2026" in part and "30" in part and "1 trong 2" in part
+    assert re.search(r'href="/loads/\d+"', part) and not re.search(r'href="/loads/\d+"', plain)
+    assert "UBND ub-m" in page and 'href="/agencies/ub-m"' in page
+    # Of October no other unit has a value: there is nothing to stand beside.
+    assert "14" in other and "trong 2" not in other
+    [compare] = set(re.findall(r'href="(/data/commune_returns/by-unit[^"]*)"', part))
+    [file] = [x for x in re.findall(r'href="([^"]*by-unit[^"]*)"', part) if "format=csv" in x]
+    with reported.client(headers={"accept-language": "vi"}) as anybody:
+        beside = anybody.get(compare.replace("&amp;", "&")).text
+        rows = list(csv.DictReader(io.StringIO(anybody.get(file.replace("&amp;", "&")).text)))
+    assert re.findall(r'<tr class="chosen".*?</tr>', beside, re.DOTALL)[0].count("Xã Cồn Thượng")
+    assert [row["value"] for row in rows if row["value"]] == ["30.0"]
+
+
+def test_a_unit_has_one_living_agency(reported: World) -> None:
+    with reported.house.db.transaction() as conn:
+        with pytest.raises(Conflict):
+            add_agency(conn, Agency("ub-n2", "UBND hai", "Two", "tinh", unit=UNIT), actor=SYSTEM)
+        strange = find_agency(conn, "ub-x")
+        assert strange is not None
+        with pytest.raises(Conflict):
+            change_agency(conn, replace(strange, unit="M"), actor=SYSTEM)
+        with pytest.raises(Invalid) as unknown:
+            change_agency(conn, replace(strange, unit="no-such"), actor=SYSTEM)
+        assert [fault.where for fault in unknown.value.faults] == ["unit"]
+        change_agency(conn, replace(strange, unit="Z"), actor=SYSTEM)
+    assert line_of(reported, "Z")["value"] == 1
+
+
+def line_of(town: World, unit: str) -> dict[str, Any]:
+    with town.client() as anybody:
+        url = "/api/v1/datasets/commune_returns/by-unit"
+        [found] = anybody.get(url, params={"units": AFTER, "unit": unit}).json()["rows"]
+    return found
+
+
+def test_two_agencies_of_one_unit_keep_their_sum(reported: World) -> None:
+    """An agency that ended and its successor both reported for one month: nothing is lost."""
+    with reported.house.db.transaction() as conn:
+        merge_agency(conn, "ub-m", OURS, on=date(2026, 10, 1), ground="for tests", actor=SYSTEM)
+        add_agency(conn, Agency("ub-m2", "UBND mới", "New", "tinh", unit="M"), actor=SYSTEM)
+    row = {"committee": "ub-m2", "time": "2026-09-01", "tonnes": 5}
+    with reported.client("data") as client:
+        assert client.post("/api/v1/datasets/commune_returns/rows", json={"rows": [row]}).is_success
+    with reported.client() as anybody:
+        url = "/api/v1/datasets/commune_returns/by-unit"
+        told = anybody.get(url, params={"units": AFTER}).json()["rows"]
+    assert sum(r["value"] or 0 for r in told) == 12.5 + 30 + 1 + 14 + 5
+
+
 def test_given_shares_divide_and_are_named(figures: World) -> None:
     """Last: it changes what is stored."""
     shares = [
@@ -198,6 +306,7 @@ def test_given_shares_divide_and_are_named(figures: World) -> None:
         ("units: {key: commune}", "units: {key: commune, as_of: 2024}", "lake.bad_units_day"),
         ("over_units: sum", "over_units: total", "lake.bad_over_units"),
         ("mean: people", "mean: rank", "lake.bad_weight"),
+        ("{key: commune}", "{key: commune, codes: people}", "lake.yaml_want_choice"),
     ],
 )
 def test_contracts_say_what_is_wrong_with_their_units(old: str, new: str, key: str) -> None:

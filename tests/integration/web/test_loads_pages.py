@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dothi.identity.model import SYSTEM
 from dothi.indicators.recompute import Recomputer
 from dothi.ioc import load_use
 from dothi.kernel.time import VN, utc_now
@@ -18,6 +19,8 @@ from dothi.lake import registry, rows
 from dothi.lake.contract import parse_contract
 from dothi.lake.loading import load_file
 from dothi.lake.model import Source
+from dothi.lake.registry import Dataset
+from dothi.lake.sharing import decide_sharing
 from tests.contract.world import OTHERS, OURS, World
 
 CONTRACTS = Path(__file__).parents[1] / "lake" / "contracts"
@@ -114,6 +117,90 @@ def test_a_load_tells_its_gaps_its_drift_and_what_undoing_it_takes_away(town: Wo
         assert "Rows that still count 10" in use
         assert "own_gauges" not in use
         client.post(f"/loads/{first}/undo")
+
+
+STALLS = """
+dataset: {name}
+kind: records
+title: {{vi: Sạp hàng, en: Stalls}}
+owner: {owner}
+key: [code]
+columns:
+  code: {{type: text, title: {{vi: Mã sạp, en: Stall}}}}
+  staff: {{type: integer, title: {{vi: Nhân viên, en: Staff}}}}
+  seen_at: {{type: instant, title: {{vi: Kiểm tra lúc, en: Seen}}}}
+  holder: {{type: text, title: {{vi: Người thuê, en: Held by}}}}
+  kind: {{type: text, title: {{vi: Loại, en: Kind}}}}
+sharing: {sharing}
+"""
+
+
+def contradicting(town: World, folder: Path, owner: str, sharing: str) -> tuple[Dataset, int]:
+    """A dataset of stalls, and a load in which B7 stands twice."""
+    text = STALLS.format(name=f"stalls_{owner.replace('-', '_')}", owner=owner, sharing=sharing)
+    with town.house.db.transaction() as conn:
+        dataset = registry.register(conn, parse_contract(text))
+    path = folder / "stalls.csv"
+    path.write_text(
+        "code,staff,seen_at,holder,kind\n"
+        "B7,1200,2026-03-01T08:00:01Z,<b>An</b>,fish\nB7,1300,2026-03-01T08:00:02Z,Bình,fish\n"
+    )
+    return dataset, load_file(town.house.lake, town.house.files, dataset, path).outcome.load_id
+
+
+def test_records_that_contradict_are_shown_where_they_differ_and_decided_on_the_page(
+    town: World, tmp_path: Path
+) -> None:
+    _, load = contradicting(town, tmp_path, OURS, "{}")
+    with town.client("officer") as client:
+        assert "Keep this row" not in client.get(f"/loads/{load}").text
+    with town.client("data") as client:
+        page = client.get(f"/loads/{load}").text
+        article = re.findall(r'<article class="conflict".*?</article>', page, re.DOTALL)[0]
+        assert "<b>An</b>" not in page
+        differing = re.findall(r'<div class="differs">.*?</div></li>', article, re.DOTALL)
+        assert [text_of(one) for one in differing] == [
+            "Staff 1,200 Seen 2026-03-01T08:00:01+00:00 Held by <b>An</b>",
+            "Staff 1,300 Seen 2026-03-01T08:00:02+00:00 Held by Bình",
+        ], "two seconds of one minute are told apart"
+        assert "Stall: B7" in text_of(article)
+        assert "Columns that agree (1) Kind fish" in text_of(article)
+        (second,) = re.findall(r'action="(/conflicts/\d+/2)"', article)
+        api = client.get(f"/api/v1/loads/{load}/conflicts").json()
+        assert [row["values"]["holder"] for row in api[0]["candidates"]] == ["<b>An</b>", "Bình"]
+        assert client.post(second).status_code == 303
+        page = client.get(f"/loads/{load}").text
+        article = re.findall(r'<article class="conflict".*?</article>', page, re.DOTALL)[0]
+        chosen = re.findall(r'<li class="chosen">.*?</li>', article, re.DOTALL)
+        assert len(chosen) == 1 and "Row 2" in text_of(chosen[0]) and "Kept" in text_of(chosen[0])
+        assert "Keep this row" not in article and "Decided by data" in text_of(article)
+
+
+def test_what_is_hidden_of_a_shared_dataset_is_hidden_in_its_contradictions(
+    town: World, tmp_path: Path
+) -> None:
+    dataset, load = contradicting(
+        town, tmp_path, OTHERS, f"{{agencies: [{OURS}], ground: for tests}}"
+    )
+    with town.client("data") as client:
+        for hidden, seen in (
+            ([], "Bình"),
+            (["holder"], "1,300"),
+            (["holder", "staff", "seen_at"], ""),
+        ):
+            with town.house.db.transaction() as conn:
+                decide_sharing(
+                    conn, dataset, public=False, agencies=[OURS], hidden=hidden, ground="for tests",
+                    valid_from=utc_now().date() - timedelta(days=1), valid_to=None, actor=SYSTEM,
+                )  # fmt: skip
+            page, api = (
+                client.get(where).text
+                for where in (f"/loads/{load}", f"/api/v1/loads/{load}/conflicts")
+            )
+            assert ("Bình" in page, "Bình" in api) == (("holder" not in hidden),) * 2
+            assert seen in page and ("conflict-" in page) == bool(seen)
+            assert (api == "[]") is not bool(seen)
+            assert "Keep this row" not in page
 
 
 def test_figures_that_would_change_are_told_before_a_load_is_taken_out(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from dothi.indicators import definition
 from dothi.indicators.model import Definition
 from dothi.kernel.errors import Fault, Invalid
+from dothi.kernel.period import Period
+from dothi.lake.contract import parse_contract
 from dothi.packs.load import load_all, shipped
 from dothi.packs.model import Pack, PackFile
 
@@ -206,3 +209,57 @@ def test_every_shipped_figure_has_its_direction() -> None:
     said = {one.name: one.outputs[0].better for one in definition.load(load_all(shipped()))}
     assert said["vn_wqi_daily"] == "higher" and said["vn_aqi_hourly"] == "lower"
     assert "none" not in said.values()
+
+
+def by(grain: str, more: str = "") -> str:
+    """A sound indicator of that grain, with a line more in its front matter."""
+    front = FRONT.replace("period: {grain: day}\n", f"period: {{grain: {grain}}}\n{more}")
+    return front + GOOD.replace("day", grain)
+
+
+@pytest.mark.parametrize(
+    ("grain", "rhythm", "days"),
+    [("month", "P1M", 45), ("quarter", "P3M", 125), ("year", "P1Y", 460)],
+)
+def test_months_quarters_and_years_are_grains(
+    environment: Pack, grain: str, rhythm: str, days: int
+) -> None:
+    """Their series goes by the calendar, and stays fresh until the next figure can be there."""
+    (made,) = read(environment, by(grain))
+    assert made.grain == grain and made.by_calendar
+    assert made.freshness == timedelta(days=days) > made.size
+    air = next(c for c in environment.contracts if c.name == "air_quality")
+    own = parse_contract(definition.contract_text(made, air, {"public": False, "ground": "x"}))
+    assert own.time is not None
+    assert f"rhythm: {rhythm}\n" in own.source and own.time.stamp == "start"
+    period = own.time.period(Period.parse("2026-03-31").end - timedelta(seconds=1))
+    assert period is not None and period.grain == grain
+
+
+def test_what_is_stale_before_the_next_figure_is_refused(environment: Pack) -> None:
+    (fault,) = faults(environment, by("month", "freshness: P10D\n"))
+    assert fault.key == "indicators.freshness_short" and fault.where == "try.sql:7:12"
+    assert "31" in fault.text("vi") and "31" in fault.text("en")
+    (made,) = read(environment, by("month", "freshness: P31D\n"))
+    assert made.freshness == timedelta(days=31)
+    assert read(environment, by("day", "freshness: PT3H\n"))[0].freshness == timedelta(hours=3)
+
+
+def test_a_function_of_days_is_none_of_months(environment: Pack) -> None:
+    text = by("month").replace(
+        "FROM air_quality", "FROM vn_aqi_daily((SELECT stream, time, value FROM air_quality))"
+    )
+    assert "indicators.sql_grain" in {fault.key for fault in faults(environment, text)}
+
+
+def test_there_are_no_weeks(environment: Pack) -> None:
+    assert "lake.yaml_want_choice" in {f.key for f in faults(environment, by("week"))}
+
+
+def test_instants_of_calendar_periods_follow_their_lengths(environment: Pack) -> None:
+    (made,) = read(environment, by("month"))
+    newest = made.instant_of(Period.parse("2026-03"))
+    told = [made.period_at(t).code for t in made.instants_before(newest, 3)]
+    assert told == ["2025-12", "2026-01", "2026-02", "2026-03"]
+    told = [made.period_at(t).code for t in made.instants_before(newest, 2, every=6)]
+    assert told == ["2025-03", "2025-09", "2026-03"]

@@ -106,3 +106,8 @@ def test_periods_of_a_grain_sort_in_time() -> None:
     months = [Period.parse(f"2025-{month:02d}") for month in range(1, 13)]
     assert sorted(months) == months
     assert sum((m.end - m.start for m in months), timedelta(0)) == timedelta(days=365)
+
+
+def test_a_period_inside_a_sentence_begins_small_in_vietnamese() -> None:
+    month = Period.parse("2026-10")
+    assert (month.in_sentence("vi"), month.in_sentence("en")) == ("tháng 10/2026", "October 2026")

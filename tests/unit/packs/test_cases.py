@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -50,6 +51,32 @@ def test_nothing_is_overwritten_and_names_are_checked(tmp_path: Path, pack: Path
         begin(tmp_path / "Sông", "Sở TNMT")
     assert len(refused.value.faults) == 2
     assert not (tmp_path / "Sông").exists()
+
+
+def test_documents_are_counted_as_in_the_worked_example(tmp_path: Path, shared: Path) -> None:
+    """PUB-08, through the pack's own indicator."""
+    found = json.loads((shared / "facts" / "oracles.json").read_text("utf-8"))["oracles"]
+    [example] = [oracle for oracle in found if oracle["id"] == "PUB-08"]
+    given, out = example["input"], example["output"]
+    names = {"signed_by_authority_and_agency": "signed"}
+    row = {names.get(name, name): value for name, value in given.items()}
+    pack = tmp_path / "public-services"
+    shutil.copytree(shipped() / "public-services", pack)
+
+    def wrong(**other: float) -> list[str]:
+        case = {
+            "indicator": "document_handling",
+            "rows": {"official_documents": [{"agency": "A", "time": "2026-10-01", **row}]},
+            "expect": [{"agency": "A", "period": "2026-10", **out, **other}],
+        }
+        (pack / "tests" / "document_handling.yaml").write_text(json.dumps(case), "utf-8")
+        checked = check([pack])
+        return [
+            d.where for case in checked.cases for d in cases.differences(case, checked.subjects)
+        ]
+
+    assert wrong() == []
+    assert len(wrong(on_time_pct=out["on_time_pct"] + 0.1)) == 1
 
 
 def test_the_shipped_packs_hold_all_their_cases() -> None:

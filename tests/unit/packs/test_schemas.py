@@ -47,7 +47,7 @@ BEYOND = {
     "lake.check_syntax", "lake.check_unknown_column", "lake.check_not_allowed",
     "lake.check_no_condition", "lake.check_too_long",
     "lake.bad_date_parts", "lake.column_or_constant", "lake.marks_alike", "lake.bad_range",
-    "lake.sharing_without_ground", "indicators.dates_reversed", "packs.case_time",
+    "lake.sharing_without_ground", "indicators.dates_reversed", "indicators.freshness_short", "packs.case_time",
     "packs.case_rows", "packs.case_boolean", "forms.yaml_rhythm", "forms.yaml_column",
 }  # fmt: skip
 """Faults that no schema can say."""

@@ -8,6 +8,7 @@
 //     "first": …, "last": …,                the oldest and newest value of the stream, or null
 //     "bucket_s": 3600, "raw": true,        length of a bucket; raw: at most one value in each
 //     "t": [bucket start], "min": […], "max": […], "mean": […],   null where no value is valid
+//     "labels": ["Tháng 10/2026"] or null,  names of the buckets of series by month, quarter or year
 //     "bad": [count of rows kept but not valid: missing marker, invalid, undecided conflict],
 //     "scale": "vn_aqi" or null,            draws the classes of the index beside the axis
 //     "thresholds": [{"value": 45, "text": "Giá trị giới hạn TB 24 giờ", "source": "QCVN 05:2023/BTNMT",
@@ -269,9 +270,14 @@ class Chart extends HTMLElement {
     this.tip.style.right = flip ? `${this.draw.clientWidth - left + 12}px` : 'auto'
   }
 
+  // A bucket by its name, or by the instant at which it begins.
+  when(index) {
+    return this.series.labels?.[index] ?? moment(this.series.t[index])
+  }
+
   describe(index) {
-    const { min, max, mean, bad, unit, decimals, t } = this.series
-    const lines = [element('div', 'muted', moment(t[index]))]
+    const { min, max, mean, bad, unit, decimals } = this.series
+    const lines = [element('div', 'muted', this.when(index))]
     if (mean[index] === null) lines.push(element('div', '', say('chart_empty').replace(/\.$/, '')))
     else lines.push(element('div', '', [element('b', '', number(mean[index], decimals)), ` ${unit}`]))
     if (mean[index] !== null && min[index] !== max[index]) {
@@ -320,7 +326,7 @@ class Chart extends HTMLElement {
 
   sentence(index) {
     const { min, max, mean, bad, unit, decimals, t, thresholds } = this.series
-    const fields = { at: moment(t[index]), unit, value: number(mean[index], decimals), min: number(min[index], decimals), max: number(max[index], decimals) }
+    const fields = { at: this.when(index), unit, value: number(mean[index], decimals), min: number(min[index], decimals), max: number(max[index], decimals) }
     let text = say(mean[index] === null ? 'point_missing' : min[index] === max[index] ? 'point' : 'point_range', fields)
     const limit = thresholds.find((l) => (l.from ?? -Infinity) <= t[index] && t[index] < (l.to ?? Infinity))
     if (limit && max[index] > limit.value) text += `, ${say('above', { limit: number(limit.value) })}`
@@ -338,7 +344,7 @@ class Chart extends HTMLElement {
     for (let i = t.length - 1; i >= 0 && rows.length < TABLE_ROWS; i--) {
       const values = raw ? [mean[i]] : [min[i], mean[i], max[i]]
       rows.push(element('tr', '', [
-        element('td', '', moment(t[i])),
+        element('td', '', this.when(i)),
         ...values.map((value) => element('td', 'right', number(value, decimals))),
         element('td', 'right', bad[i] ? number(bad[i]) : ''),
       ]))
