@@ -5,9 +5,10 @@ A pack's `tests/*.yaml` holds them; the form is described in docs/packs.md. They
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from dothi.indicators.trial import score_of
 from dothi.kernel.errors import Fault, Invalid
 from dothi.kernel.period import Period
 from dothi.kernel.time import zone
-from dothi.lake.columns import Column, parse_duration
+from dothi.lake.columns import Column, calendar_months, parse_duration
 from dothi.lake.contract import Contract, parse_contract
 from dothi.lake.document import Place, Reading
 from dothi.lake.engine import engine
@@ -178,7 +179,8 @@ def _rows(
         return
     at = _instant(reading, row.pop("from", None), (*place, "from"), local)
     to = _instant(reading, row.pop("to", None), (*place, "to"), local)
-    every = parse_duration(str(row.pop("every", "")))
+    said = str(row.pop("every", ""))
+    every, months = parse_duration(said), calendar_months(said)
     if every is None:
         reading.fault((*place, "every"), "lake.bad_duration", text="")
     if at is None or to is None or every is None:
@@ -186,9 +188,20 @@ def _rows(
     if (to - at) / every > MOST_ROWS:
         reading.fault(place, "packs.case_rows", most=MOST_ROWS)
         return
-    while at <= to:
-        yield row | {"time": at}
-        at += every
+    step, moment = 0, at
+    while moment <= to:
+        yield row | {"time": moment}
+        step += 1
+        moment = _months_after(at, months * step, local) if months else at + every * step
+
+
+def _months_after(at: datetime, months: int, local: tzinfo) -> datetime:
+    """So many calendar months later; where the month is too short for the day, its last one."""
+    here = at.astimezone(local)
+    years, month = divmod(here.month - 1 + months, 12)
+    year = here.year + years
+    day = min(here.day, monthrange(year, month + 1)[1])
+    return here.replace(year=year, month=month + 1, day=day)
 
 
 def _typed(reading: Reading, value: Any, place: Place, column: Column | None, local: Any) -> Any:

@@ -20,7 +20,7 @@ from dothi.ioc.span import Span
 from dothi.ioc.tables import Cell, Sheet, shown
 from dothi.ioc.work_view import rows_of
 from dothi.kernel.errors import NotFound
-from dothi.kernel.i18n import date, number, t
+from dothi.kernel.i18n import number, t
 from dothi.kernel.period import Period
 from dothi.kernel.time import VN
 from dothi.lake import chart as charts
@@ -209,7 +209,7 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
                 lang,
             )
             if figs.fresh(x)
-            else t("overview.stale_since", lang, at=_until(x, lang)),
+            else t("overview.stale_since", lang, at=overview.until(x, lang)),
             status=_status_of(figs, x, lang),
             url=overview.url("figure", key=overview.key_of(figs), thing=x.thing_id, r=span.name),
             current=x.thing_id == one.thing_id,
@@ -243,11 +243,11 @@ def _measured(desk: Desk, figs: Figures, lang: str, span: Span, thing: int | Non
 
 
 def whole_fact(whole: figures.Whole, output: Output, lang: str) -> v.Fact:
-    """The figure of all together, with the period and how many it was made from."""
+    """The figure of all together, with the period and from how many of how many it was made."""
     unit = "" if output.unit == "1" else f" {output.unit}"
     said = t(
         "overview.whole_said", lang, value=number(whole.value, lang, output.decimals) + unit,
-        period=whole.period.in_sentence(lang), count=whole.count,
+        period=whole.period.in_sentence(lang), count=whole.count, known=whole.known,
     )  # fmt: skip
     return v.Fact(t("overview.whole", lang), said)
 
@@ -272,19 +272,13 @@ def _heading(definition: Definition, span: Span, lang: str) -> str:
     return t("overview.year_before" if year else "overview.period_before", lang)
 
 
-def _until(one: figures.Latest, lang: str) -> str:
-    """Of what time an old figure is."""
-    if one.period.grain in ("hour", "day"):
-        return date(one.period.end.astimezone(VN), lang)
-    return one.period.in_sentence(lang)
-
-
 def _change(value: float, was: float | None, decimals: int, versus: str, lang: str) -> str:
     if was is None:
         return t("overview.no_before", lang)
-    moved = round(value - was, decimals)
-    sign = "▲" if moved > 0 else "▼" if moved < 0 else "="
-    return f"{sign} {number(abs(moved), lang, decimals)} {versus}"
+    moved = value - was
+    told = number(abs(moved), lang, decimals)
+    sign = "=" if told == number(0, lang, decimals) else "▲" if moved > 0 else "▼"
+    return f"{sign} {told} {versus}"
 
 
 def _compare(

@@ -139,11 +139,13 @@ def before(desk: Desk, figures: Figures, span: Span) -> dict[int, float]:
 
 @dataclass(frozen=True)
 class Whole:
-    """The figure of all things together: of what period, and from how many of them."""
+    """The figure of all things together: of what period, and from how many of those that have ever
+    had a figure."""
 
     value: float
     period: Period
     count: int
+    known: int
 
 
 def whole(desk: Desk, figures: Figures) -> Whole | None:
@@ -178,7 +180,8 @@ def whole(desk: Desk, figures: Figures) -> Whole | None:
     total = sum(weights[thing] for thing in both) if how.weight is not None else 1.0
     if len(both) < 2 or not total:
         return None
-    return Whole(sum(values[x] * weights[x] for x in both) / total, period, len(both))
+    value = sum(values[x] * weights[x] for x in both) / total
+    return Whole(value, period, len(both), len(figures.newest))
 
 
 def curve(desk: Desk, figures: Figures, one: Latest, hours: int) -> tuple[float | None, ...]:

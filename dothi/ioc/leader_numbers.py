@@ -91,7 +91,7 @@ def score_names(desk: Desk, actor: Actor) -> list[str]:
 
 def trend(known: Known, lang: str) -> Status | None:
     """Whether the number moved to the better, in a word."""
-    if known.change is None or not known.change.amount or known.better == "none":
+    if known.change is None or known.change.still or known.better == "none":
         return None
     good = (known.change.amount > 0) == (known.better == "higher")
     return Status("ok" if good else "notice", t("leader.better" if good else "leader.worse", lang))

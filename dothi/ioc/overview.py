@@ -80,6 +80,13 @@ def moment(figs: Figures, one: figures.Latest, lang: str) -> str:
     return said if today else f"{said}, {date(one.period.start.astimezone(VN), lang)}"
 
 
+def until(one: figures.Latest, lang: str) -> str:
+    """Of what time an old figure is."""
+    if one.period.grain in ("hour", "day"):
+        return date(one.period.end.astimezone(VN), lang)
+    return one.period.in_sentence(lang)
+
+
 def spans(span: Span, lang: str, base: str = BASE) -> tuple[v.Choice, ...]:
     """The choice of the time range of a page."""
     return tuple(
@@ -207,10 +214,11 @@ def indicator_card(desk: Desk, figs: Figures, lang: str, span: Span) -> o.Card:
     top = figs.top
     if top is None:
         newest = max(figs.newest.values(), key=lambda one: one.t)
+        # A month, a quarter or a year is named; the day after it would be another one's.
+        at = None if definition.by_calendar else newest.period.end
         return o.Card(
             key, title, "—", "", moment(figs, newest, lang),
-            Status("unknown", t("ioc.no_fresh_value", lang)), address, at=newest.period.end,
-            stale=True,
+            Status("unknown", t("ioc.no_fresh_value", lang)), address, at=at, stale=True,
         )  # fmt: skip
     place = figs.things[top.thing_id].title(lang)
     was = figures.before(desk, figs, span).get(top.thing_id)

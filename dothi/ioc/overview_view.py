@@ -21,7 +21,8 @@ from dothi.web.view import Level, Status
 class Card:
     """One tile of the overview: a number, what it covers, what it is compared with.
 
-    `figure_url` opens everything the number leads to; `level` of the status decides its colour.
+    `figure_url` opens everything the number leads to; `level` of the status decides its colour. A
+    number of a month, quarter or year that is `stale` has no `at`: `about` names its period.
     """
 
     key: str

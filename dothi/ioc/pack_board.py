@@ -17,9 +17,8 @@ from dothi.ioc.pack import PackView, Service
 from dothi.ioc.score import ALL, TOTAL
 from dothi.ioc.span import Span
 from dothi.kernel.errors import NotFound
-from dothi.kernel.i18n import date, number, t
+from dothi.kernel.i18n import number, t
 from dothi.kernel.period import Period
-from dothi.kernel.time import VN
 from dothi.web.view import Status
 
 
@@ -141,7 +140,7 @@ def league(lang: str, span: Span, one: Service, n: int) -> ListView:
                 f"{number(latest.value, lang, output.decimals)}{unit}",
                 overview.moment(figs, latest, lang),
                 overview.status_of(latest, lang) if fresh
-                else Status("unknown", t("overview.stale_since", lang, at=date(latest.period.end.astimezone(VN), lang))),
+                else Status("unknown", t("overview.stale_since", lang, at=overview.until(latest, lang))),
                 link,
             )
         )  # fmt: skip

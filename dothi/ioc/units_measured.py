@@ -153,7 +153,8 @@ def _part(
         for line in lines if line.kind == "unit" and line.units == (unit.code,)
     }  # fmt: skip
     there = {name for (_, name), line in mine.items() if line.status != Standing.MISSING}
-    asked = [p for p in contract.parameters if p.name in there] or [*contract.parameters]
+    there = there or {name for _, name in mine}
+    asked = [p for p in contract.parameters if p.name in there]
     times = sorted({at for at, _ in mine}, reverse=True)[:SHOWN_PERIODS]
     loads = decide(actor, "load.read", load_resource(dataset)).allowed
     url = f"{DATA}/{dataset.name}"
@@ -256,11 +257,14 @@ def series(
             dataset = registry.find(conn, name)
         except NotFound:
             raise NotFound("identity.not_found") from None
-        require(actor, "dataset.read", dataset.resource)
+        decision = require(actor, "dataset.read", dataset.resource)
         reforms = units_read.reforms(conn)
     contract = dataset.contract
     at = day or units_read.today()
-    asked = [p for p in contract.parameters if p.name == parameter] or [*contract.parameters]
+    known = [p for p in contract.parameters if p.name not in decision.hidden]
+    if not known:
+        raise NotFound("identity.not_found")
+    asked = [p for p in known if p.name == parameter] or known
     wanted = WantedSeries(at, basis, (asked[0].name,), _since(desk, dataset))
     told = by_unit(desk.lake, actor, dataset, wanted)
     times = sorted({line.time for line in told.lines}, reverse=True)
@@ -296,7 +300,7 @@ def series(
         basis=basis,
         bases=tuple((one_, t(f"units.page_by_{one_}", lang)) for one_ in BASES),
         parameter=asked[0].name,
-        parameters=tuple((p.name, p.title[lang]) for p in contract.parameters),
+        parameters=tuple((p.name, p.title[lang]) for p in known),
         period=chosen.isoformat() if chosen else "",
         periods=tuple((t_.isoformat(), _when(dataset, t_, lang)) for t_ in times),
         unit="" if asked[0].unit in _NO_UNIT else asked[0].unit,

@@ -9,6 +9,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
+from dothi.kernel.i18n import number
 from dothi.web.view import Level, Status
 
 AqiClass = Literal["good", "moderate", "poor", "bad", "very_bad", "hazardous"]
@@ -26,6 +27,11 @@ class Change:
     versus: str
     decimals: int = 0
     unit: str = ""
+
+    @property
+    def still(self) -> bool:
+        """Whether it moved by less than is shown."""
+        return number(abs(self.amount), "en", self.decimals) == number(0, "en", self.decimals)
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,8 @@ class Committer:
     def _before_again(self, error: Exception, attempt: int) -> None:
         """Raises the error when it was met often enough."""
         if attempt == TRIES - 1:
+            if isinstance(error, head.LeftoverError):
+                raise Unavailable("lake.leftover", retry_after_s=5) from error
             raise error
         if isinstance(error, head.LeftoverError) and not self._end_leftovers():
             # Somebody else holds the writer's lock, and ends it.

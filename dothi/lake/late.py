@@ -27,7 +27,7 @@ class Found:
     same: int = 0
     changed: int = 0
     loads: set[int] = field(default_factory=set)
-    """The loads of the versions that the lake holds for these keys."""
+    """The loads of the versions that the lake holds for these keys, and within the batch's spans."""
     drop: set[int] = field(default_factory=set)
     tombstones: list[tuple[int, datetime]] = field(default_factory=list)
 
@@ -42,7 +42,8 @@ def compare(conn: Connection, body: Body, batch: Batch) -> Found:
             hits, found.loads = _series_hits(cursor, place, batch.rows)
             in_head = _series_in_head(conn, batch.rows, [i for i, _ in hits])
             if batch.replaces:
-                found.tombstones = _vanished(conn, cursor, place, batch)
+                found.tombstones, loads = _vanished(conn, cursor, place, batch)
+                found.loads |= loads
         else:
             assert isinstance(batch.rows, RecordRows)
             hits, found.loads = _record_hits(cursor, place, batch.rows)
@@ -128,13 +129,14 @@ def _columns(spans: Sequence[Span]) -> tuple[list[int], list[datetime], list[dat
 
 def _vanished(
     conn: Connection, cursor: duckdb.DuckDBPyConnection, place: Layout, batch: Batch
-) -> list[tuple[int, datetime]]:
-    """Keys of the body inside the batch's spans that it does not name and the head lacks."""
+) -> tuple[list[tuple[int, datetime]], set[int]]:
+    """Keys of the body inside the batch's spans that it does not name and the head lacks; the loads
+    of all that the body holds there."""
     rows = batch.rows
     assert isinstance(rows, SeriesRows)
     ids, starts, ends = _columns(batch.replaces)
     held = cursor.execute(
-        f"""SELECT b.stream_id, b.t FROM {place.table} b
+        f"""SELECT b.stream_id, b.t, b.load_id FROM {place.table} b
             JOIN (SELECT unnest(?::INTEGER[]) AS s, unnest(?::TIMESTAMPTZ[]) AS low,
                          unnest(?::TIMESTAMPTZ[]) AS high) span
               ON b.stream_id = span.s AND b.t BETWEEN span.low AND span.high
@@ -142,7 +144,9 @@ def _vanished(
         [ids, starts, ends, min(starts), max(ends)],
     ).fetchall()
     hidden = _within(conn, batch.replaces, f"q = {WITHDRAWN}")
-    return list(set(held) - hidden - set(zip(rows.stream_id, rows.t, strict=True)))
+    keys = {(stream_id, t) for stream_id, t, _ in held}
+    named = set(zip(rows.stream_id, rows.t, strict=True))
+    return list(keys - hidden - named), {load for *_, load in held}
 
 
 def _record_hits(

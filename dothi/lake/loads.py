@@ -75,7 +75,9 @@ _LOAD = """SELECT id, dataset_id, door, actor, agency_id, at, state, file_name, 
                   file_bytes, rows_in, rows_new, rows_changed, rows_same, rows_removed,
                   rows_rejected, t_min, t_max, report, undone_at, undone_by FROM load """
 _CONFLICT = """SELECT id, dataset_id, load_id, stream_id, t, record_key, candidates, hint,
-                      decision, decided_by, decided_at FROM conflict """
+                      decision, decided_by, decided_at FROM conflict
+               WHERE NOT EXISTS (SELECT FROM load
+                   WHERE load.id = conflict.load_id AND load.state = 'pending') """
 
 
 def resource(dataset: Dataset, load_id: int | None = None) -> Resource:
@@ -172,7 +174,7 @@ def contradictions(
     """Contradictions of a dataset or a load, the undecided first."""
     rows = conn.execute(
         _CONFLICT
-        + """WHERE (%(d)s::int IS NULL OR dataset_id = %(d)s)
+        + """AND (%(d)s::int IS NULL OR dataset_id = %(d)s)
                AND (%(l)s::bigint IS NULL OR load_id = %(l)s)
                AND (NOT %(o)s OR decided_at IS NULL)
              ORDER BY decided_at IS NOT NULL, t DESC, id LIMIT %(n)s""",
@@ -280,7 +282,7 @@ def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None
     Raises NotFound, Conflict when it is decided already or its load is out, Invalid for a row that is no candidate.
     """
     with lake.db.transaction() as conn:
-        row = conn.execute(_CONFLICT + "WHERE id = %s", (conflict_id,)).fetchone()
+        row = conn.execute(_CONFLICT + "AND id = %s", (conflict_id,)).fetchone()
         if row is None:
             raise NotFound("lake.no_conflict", id=conflict_id)
         found = Contradiction(*row)
@@ -305,7 +307,8 @@ def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None
         conn.execute("SELECT FROM load WHERE id = %s FOR SHARE", (found.load_id,))
         first = conn.execute(
             """UPDATE conflict SET decision = %s, decided_by = %s, decided_at = clock_timestamp()
-               WHERE id = %s AND decided_at IS NULL""",
+               WHERE id = %s AND decided_at IS NULL
+                 AND NOT EXISTS (SELECT FROM undoing WHERE undoing.load_id = conflict.load_id)""",
             (Jsonb(decision), actor.ref, conflict_id),
         ).rowcount
         if first:

@@ -2,8 +2,8 @@
 
 The lake commits first (docs/adr/0004-one-snapshot.md). What is about to be done is written down
 before: a load as `pending`, an undoing as a row of `undoing`. Under the writer's lock nobody is in
-the middle of either, so what is found there is a leftover: a pending load is taken back, an undoing
-is ended. Every writer does that first.
+the middle of either, so what is found there is a leftover: a pending load is written down to be
+taken back, an undoing is ended. Every writer does that first.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from psycopg.types.json import Jsonb
 
 from dothi.kernel.errors import Conflict, DothiError, NotFound
 from dothi.lake import head, history, registry
-from dothi.lake.body import METADATA_SCHEMA, Body
+from dothi.lake.body import METADATA_SCHEMA, TRIES, Body
 from dothi.lake.commit import committed_payload
 from dothi.lake.head import SERIES
 from dothi.lake.layout import Layout, layout
 from dothi.lake.registry import Dataset
 from dothi.lake.span import cover_of
-from dothi.store.database import Connection, Database, own_sql
+from dothi.store.database import RETRY, Connection, Database, own_sql
 
 Keys = Iterable[Sequence[Any]]
 Stretch = tuple[int, datetime, datetime]
@@ -45,8 +45,14 @@ class Undoing:
         """As `Lake.undo`."""
         with self._db.transaction() as conn:
             dataset = _committed(conn, load_id)
-        if self._undo_in_head(dataset, load_id, actor):
-            return
+        for attempt in range(TRIES):
+            try:
+                if self._undo_in_head(dataset, load_id, actor):
+                    return
+                break
+            except RETRY:
+                if attempt == TRIES - 1:
+                    raise
         with self._body.writer_lock():
             self.end_leftovers()
             touched = self._write_down(dataset, load_id, actor)
@@ -114,6 +120,8 @@ class Undoing:
         place = layout(dataset)
         in_body: dict[int, int] = {}
         with self._db.transaction() as conn:
+            # Who decides about its contradictions has done so before this, or finds it going.
+            conn.execute("SELECT FROM load WHERE id = %s FOR UPDATE", (load_id,))
             for number in _to_take_out(conn, load_id):
                 in_body[number] = self._versions(place, number)
                 self._note(conn, dataset, number, actor)

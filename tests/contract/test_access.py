@@ -475,11 +475,11 @@ def _bring(town: World, client: httpx.Client, method: str, path: str, what: str)
             roster.add_shift(conn, SYSTEM, town.agencies[code], new)
     on = (utc_now().astimezone(VN) + timedelta(days=2)).date().isoformat()
     if path.endswith("/take"):
-        line = Line(2, on, name, "", "", "", "")
+        line = Line(2, on, name, "", "", "", "nobody on duty")
         sent = {"lines": msgspec.json.encode([line]).decode(), "name": "x.csv",
                 "mark": Bringing((), (), (), 0, 0).mark}  # fmt: skip
         return client.post(path, params={"agency": code}, data=sent)
-    content = f"Ngày,Ca,Vai trò,Người trực\n{on},{name},,\n".encode()
+    content = f"Ngày,Ca,Vai trò,Người trực\n{on},{name},,chưa có người trực\n".encode()
     return client.post(path, params={"agency": code}, files={"file": ("x.csv", content)})
 
 

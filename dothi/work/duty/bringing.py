@@ -16,6 +16,7 @@ from dothi.identity.model import Actor
 from dothi.identity.policy import require
 from dothi.kernel.errors import Conflict, Fault, Invalid
 from dothi.kernel.i18n import LANGS, t
+from dothi.kernel.text import nfc
 from dothi.kernel.time import VN, local_date, utc_now
 from dothi.store.database import Connection
 from dothi.work.duty import roster, store
@@ -177,28 +178,30 @@ class _Reader:
         self._shifts = store.shifts(conn, agency, date(2001, 1, 1), self._last)
         self._accounts: defaultdict[str, set[int]] = defaultdict(set)
         for account, name in self.names.items():
-            self._accounts[name.casefold()].add(account)
+            self._accounts[_key(name)].add(account)
         for account, login in store.logins(conn, agency):
-            self._accounts[login.casefold()].add(account)
+            self._accounts[_key(login)].add(account)
         self._roles = {
-            word.casefold(): role
+            _key(word): role
             for role in DutyRole
             for word in (role.value, *(t(f"duty.role.{role}", one) for one in LANGS))
         }
-        self._nobody = {"", *(t("duty.nobody", one).casefold() for one in LANGS)}
+        self._nobody = {_key(t("duty.nobody", one)) for one in LANGS}
 
     def take(self, line: Line) -> None:
         day = _day(line.day)
-        if day is None:
+        if not line.day:
+            self._wrong(line, "day", "duty.file_blank")
+        elif day is None:
             self._wrong(line, "day", "duty.file_day", text=line.day)
         elif day > self._last:
             self._wrong(line, "day", "duty.file_far", day=self._last)
             day = None
         shift = self._shift(line, day) if day else None
-        empty = line.person.casefold() in self._nobody
+        empty = _key(line.person) in self._nobody
         account = None if empty else self._account(line)
-        role = self._roles.get(line.role.casefold())
-        if role is None and not empty:
+        role = self._roles.get(_key(line.role))
+        if role is None and not empty and (line.role or line.person):
             known = ", ".join(t(f"duty.role.{one}", self._lang) for one in DutyRole)
             self._wrong(line, "role", "duty.file_role", text=line.role, known=known)
         if day is None or shift is None:
@@ -215,7 +218,10 @@ class _Reader:
             want.nobody = False
 
     def _shift(self, line: Line, day: date) -> Shift | None:
-        named = [s for s in self._shifts if s.name.casefold() == line.shift.casefold()]
+        if not line.shift:
+            self._wrong(line, "shift", "duty.file_blank")
+            return None
+        named = [s for s in self._shifts if _key(s.name) == _key(line.shift)]
         if not named:
             known = ", ".join(dict.fromkeys(s.name for s in self._shifts))[:300]
             self._wrong(line, "shift", "duty.file_shift", text=line.shift, known=known)
@@ -235,7 +241,10 @@ class _Reader:
         return None
 
     def _account(self, line: Line) -> int | None:
-        found = self._accounts.get(line.person.casefold(), set())
+        if not line.person:  # a merged cell, a formula: that nobody is there has to be said
+            self._wrong(line, "person", "duty.file_blank")
+            return None
+        found = self._accounts.get(_key(line.person), set())
         if len(found) == 1:
             return next(iter(found))
         if found:
@@ -282,6 +291,11 @@ def _double(
             }  # fmt: skip
             faults.append(Fault(f"{row}:person", "duty.clash", params))
     return faults
+
+
+def _key(text: str) -> str:
+    """What texts that look alike share."""
+    return " ".join(nfc(text).split()).casefold()
 
 
 def _day(text: str) -> date | None:

@@ -47,7 +47,7 @@ class Product:
         self.engine.execute("SET TimeZone = 'UTC'")
         self.engine.execute("SET threads = 1")
         self.sources = {}
-        for contract in PACK.contracts:
+        for contract in (c for c in PACK.contracts if c.kind == "records"):
             fill(self.engine, contract, (), contract.name)
             self._read(data[contract.name], contract.name, folder / f"{contract.name}.csv")
             self.sources[contract.name] = Source(contract, contract.name)

@@ -13,10 +13,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dothi.kernel.errors import Unavailable
+from dothi.identity.model import SYSTEM
+from dothi.kernel.errors import Conflict, NotFound, Unavailable
 from dothi.lake import history
 from dothi.lake.layout import layout
-from dothi.lake.model import Batch, SeriesRows, Source, StagedRows
+from dothi.lake.loads import contradictions, decide_conflict
+from dothi.lake.model import Batch, Clash, Quality, SeriesRows, Source, StagedRows
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Database, own_sql
@@ -140,6 +142,45 @@ def test_what_was_computed_from_rows_that_are_taken_back_is_computed_again(
     assert [payload["spans"] for (payload,) in told] == [
         [[ids[0], first.isoformat(), last.isoformat()]]
     ]
+
+
+def test_nothing_is_decided_about_a_load_that_is_going(
+    lake: Lake, db: Database, air: Dataset
+) -> None:
+    key = (_ids(db, air)[0], START)
+    candidates = [{"row": n, "value": float(n), "quality": 0} for n in (1, 2)]
+    rows = SeriesRows([key[0]], [key[1]], [1.0], [int(Quality.CONFLICT)], [1])
+    clash = Clash(*key, candidates)
+    load = lake.commit(Batch(air.id, rows, Source("file"), clashes=[clash])).load_id
+    lake.close_days(air.id, START + timedelta(days=1))
+    with refused(db, "load", "UPDATE"), pytest.raises(duckdb.Error, match="refused"):
+        lake.undo(load)
+    with db.transaction() as conn:
+        (waiting,) = contradictions(conn, load_id=load)
+    with pytest.raises(Conflict):
+        decide_conflict(lake, SYSTEM, waiting.id, 2)
+    lake.end_leftovers()
+    assert _stored(lake, air) == {}
+    assert _loads(db) == [("undone",), ("undone",)]
+
+
+def test_a_load_that_never_was_has_nothing_to_decide(
+    lake: Lake, db: Database, air: Dataset, tmp_path: Path
+) -> None:
+    ids = _ids(db, air)
+    clash = Clash(ids[0], START, [{"row": n, "value": float(n), "quality": 0} for n in (1, 2)])
+    batch = Batch(air.id, _staged(tmp_path, _rows(ids, 1.0)), Source("file"), clashes=[clash])
+    with refused(db, "load", "UPDATE OR DELETE"), pytest.raises(duckdb.Error, match="refused"):
+        lake.commit(batch)
+    with db.transaction() as conn:
+        assert contradictions(conn, dataset_id=air.id) == []
+        row = conn.execute("SELECT id FROM conflict").fetchone()
+    assert row is not None
+    with pytest.raises(NotFound):
+        decide_conflict(lake, SYSTEM, row[0], 2)
+    lake.commit(batch)
+    with db.transaction() as conn:
+        assert len(contradictions(conn, dataset_id=air.id)) == 1
 
 
 def test_a_load_whose_lock_is_lost_is_stored_whole_or_refused(

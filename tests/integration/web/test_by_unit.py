@@ -20,7 +20,8 @@ from dothi.identity.units_records import ShareRecord
 from dothi.kernel.errors import Conflict, Invalid
 from dothi.lake import registry
 from dothi.lake.contract import parse_contract
-from tests.contract.world import OURS, REFORM, UNIT, World
+from dothi.lake.sharing import decide_sharing
+from tests.contract.world import OTHERS, OURS, REFORM, UNIT, World
 
 BEFORE, AFTER = "2025-06-30", "2026-01-01"
 
@@ -283,6 +284,41 @@ def test_two_agencies_of_one_unit_keep_their_sum(reported: World) -> None:
         url = "/api/v1/datasets/commune_returns/by-unit"
         told = anybody.get(url, params={"units": AFTER}).json()["rows"]
     assert sum(r["value"] or 0 for r in told) == 12.5 + 30 + 1 + 14 + 5
+
+
+def test_figures_by_unit_are_shown_as_far_as_the_dataset_is_shared(figures: World) -> None:
+    text = CONTRACT.replace("commune_figures", "their_figures").replace(OURS, OTHERS)
+    text = text.replace("Dân số, en: People", "Số dân ở, en: Residents")
+    text = text.replace("{public: true, ground: for tests}", "{}")
+    row = {"sex": "f", "commune": UNIT, "time": "2026-01-01", "people": 8123, "poor": 41, "rank": 1}
+    with figures.house.db.transaction() as conn:
+        dataset = registry.register(conn, parse_contract(text))
+    with figures.client("admin") as admin:
+        rows = {"rows": [row, {**row, "commune": "M", "people": 8321}]}
+        assert admin.post("/api/v1/datasets/their_figures/rows", json=rows).is_success
+    doors = (
+        "/data/their_figures/by-unit",
+        f"/api/v1/datasets/their_figures/by-unit?units={AFTER}",
+        f"/api/v1/datasets/their_figures/by-unit?units={AFTER}&unit={UNIT}&format=csv",
+    )
+    with figures.client("officer") as officer:
+        assert [officer.get(door).status_code for door in doors] == [404] * 3
+        assert "Residents" not in officer.get(f"/units/{UNIT}").text
+        for hidden, answers in (
+            (["people"], [200] * 3), (["commune"], [422] * 3),
+            (["people", "poor", "rank"], [404, 200, 200]),
+        ):  # fmt: skip
+            with figures.house.db.transaction() as conn:
+                decide_sharing(
+                    conn, dataset, public=False, agencies=[OURS], hidden=hidden, ground="for tests",
+                    valid_from=date(2026, 1, 1), valid_to=None, actor=SYSTEM,
+                )  # fmt: skip
+            told = [officer.get(door) for door in doors]
+            assert [answer.status_code for answer in told] == answers
+            page = officer.get(f"/units/{UNIT}").text
+            assert ("/data/their_figures" in page) is (hidden == ["people"])
+            for one in (page, *(answer.text for answer in told)):
+                assert not re.search(r"Residents|8,?123|8,?321", one)
 
 
 def test_given_shares_divide_and_are_named(figures: World) -> None:

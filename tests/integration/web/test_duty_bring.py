@@ -20,7 +20,6 @@ from dothi.work.duty.roster import NewShift
 from tests.contract.world import OTHERS, OURS, World
 
 HEADS = ["Ngày", "Ca", "Bắt đầu", "Kết thúc", "Vai trò", "Người trực"]
-EMPTY = ["", "", "", ""]
 
 
 def day(n: int) -> date:
@@ -124,7 +123,7 @@ def test_all_faults_are_told_together_with_row_and_column(
     before = inside(town, -9, 20)
     rows = [
         line(9, "Ca ngày", "Trực chính", "operator"),
-        ["31/02/2026", "Ca ngày", *EMPTY],
+        ["31/02/2026", *line(9, "Ca ngày", "Trực chính", "leader")[1:]],
         line(9, "Ca trưa", "Trực chính", "officer"),
         line(9, "Ca đêm", "Trực chính", "officer", "20:00", "07:00"),
         line(9, "Ca đêm", "Thủ kho", "officer"),
@@ -144,6 +143,24 @@ def test_all_faults_are_told_together_with_row_and_column(
     said = words(refused)
     assert "Double booking: operator" in said and "is no account of the agency" in said
     assert inside(town, -9, 20) == before
+
+
+def test_what_looks_alike_is_the_same_and_a_merged_cell_is_not_nobody(leader: httpx.Client) -> None:
+    seen = look(leader, [line(16, "ca\u00a0 Đêm", "trực  CHÍNH", " Operator")])
+    assert seen.status_code == 200 and "1 places are added" in words(seen), words(seen)
+    refused = look(
+        leader,
+        [
+            line(16, "Ca đêm", "Trực chính", "operator"),
+            ["", *line(16, "Ca ngày", "Trực chính", "officer")[1:]],  # merged with the cell above
+            line(17, "", "Trực chính", "officer"),
+            line(17, "Ca ngày", "Trực chính", ""),
+            line(17, "Ca đêm", "", ""),
+        ],
+    )
+    assert refused.status_code == 422
+    assert faults(refused) == [("3", "Day"), ("4", "Shift"), ("5", "Person"), ("6", "Person")]
+    assert words(refused).count("This cell is empty") == 4
 
 
 def test_nobody_is_in_turns_of_two_agencies_at_once(town: World, leader: httpx.Client) -> None:

@@ -156,6 +156,20 @@ def office(town: World) -> Iterator[Office]:
     )  # fmt: skip
 
 
+def test_an_old_month_is_named_and_not_dated(office: Office) -> None:
+    """The month's last instant is the first day of the next: no page says that day of an old figure."""
+    place = office.place("ubnd-an-ben", 14)
+    office.approve(place, office.hand_in(place, 0, 100, 90))
+    with office.town.client("leader") as client:
+        page = client.get("/ioc", headers={"accept-language": "vi"}).text
+    tile = page[page.index(f'id="tile-i_{COLLECTED}"') :].partition("</li>")[0]
+    tile = html.unescape(re.sub(r"<[^>]+>", " ", tile))
+    assert place.period.label("vi") in tile and "Số liệu cũ" in tile, tile
+    assert "Số liệu cũ," not in tile, tile
+    page = office.page(f"/ioc/figure?key=i_{COLLECTED}")
+    assert f"Số liệu cũ, {place.period.in_sentence('vi')}" in page, page
+
+
 def test_a_figure_typed_once_is_everywhere_when_it_is_approved(office: Office) -> None:
     days = (office.period.end - office.period.start).days
     label, place = office.period.label("vi"), office.place("ubnd-an-ben")
@@ -224,8 +238,10 @@ def test_a_figure_typed_once_is_everywhere_when_it_is_approved(office: Office) -
     assert "Trạm" not in page, page
     # All communes together: amounts and person-days are added, the rates are not.
     both = 1000 * (764 + 100) / (sum(PEOPLE.values()) * days)
-    whole = f"{both:.2f}".replace(".", ",") + f" kg ({office.period.in_sentence('vi')}, 2 đơn vị"
+    whole = f"{both:.2f}".replace(".", ",") + f" kg ({office.period.in_sentence('vi')}, 2/2 đơn vị"
     assert whole in office.page(f"/indicators/{PER_PERSON}"), whole
+    rows = office.page(f"/data/{COLLECTED}")
+    assert f"thu gom (%) {label} {second[1]['said']} Hợp lệ" in rows, rows
     for name in (PER_PERSON, COLLECTED):
         told = office.explained(name)
         assert f"{label} Khối lượng phát sinh (ước tính) 764,0 t" in told, told

@@ -201,6 +201,12 @@ def test_what_is_hidden_of_a_shared_dataset_is_hidden_in_its_contradictions(
             assert seen in page and ("conflict-" in page) == bool(seen)
             assert (api == "[]") is not bool(seen)
             assert "Keep this row" not in page
+            # Nor do extremes and counts of the load's report tell of what is hidden.
+            report = client.get(f"/api/v1/loads/{load}").json()["report"]
+            told = {column["name"] for column in report["columns"]}
+            assert told == {"code", "staff", "seen_at", "holder", "kind"} - set(hidden)
+            parts = page.partition('id="parts-title"')[2]
+            assert "Stall" in parts and ("1,200" in parts) is ("staff" not in hidden)
 
 
 def test_figures_that_would_change_are_told_before_a_load_is_taken_out(

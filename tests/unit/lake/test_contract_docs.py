@@ -93,7 +93,9 @@ def test_the_form_and_the_own_form_of_its_dataset(tmp_path: Path) -> None:
     ]
     assert form.names("ubnd-a") and form.names("so-xd") and not form.names("so-yt")
     found = read(contract, PAIRS[3][1], tmp_path)
-    assert found.execute("SELECT v0, v1 FROM rows").fetchall() == [(118.5, 31.0)]
+    rows = found.execute("SELECT v0, v1, strftime(timezone('UTC', t), '%Y-%m-%d %H') FROM rows")
+    assert rows.fetchall() == [(118.5, 31.0, "2026-08-31 17")]
+    assert found.execute("SELECT * FROM rejects").fetchall() == []
 
 
 def test_every_block_is_tried() -> None:

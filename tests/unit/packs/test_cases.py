@@ -158,6 +158,27 @@ def test_a_case_may_read_another_indicator(pack: Path) -> None:
         assert cases.differences(case, checked.subjects) == []
 
 
+def test_a_run_of_months_goes_by_the_calendar(tmp_path: Path) -> None:
+    """Twelve rows of a leap year, one in each month; the last day of January goes to the last of February."""
+    pack = tmp_path / "environment"
+    shutil.copytree(shipped() / "environment", pack)
+    (pack / "tests" / "waste_collected.yaml").write_text(
+        "indicator: waste_collected\n"
+        "rows:\n"
+        "  household_waste:\n"
+        "    - {agency: A, from: 2024-01-01, to: 2024-12-01, every: P1M, generated_t: 4, collected_t: 3}\n"
+        "    - {agency: B, from: 2024-01-31, to: 2024-12-31, every: P1M, generated_t: 4, collected_t: 3}\n"
+        "expect:\n"
+        + "".join(
+            f"  - {{agency: {agency}, period: 2024-{month:02d}, collected_share: 75, generated_t: 4}}\n"
+            for agency in "AB"
+            for month in range(1, 13)
+        )
+        + "  - {agency: A, period: 2025-01, collected_share: null}\n"
+    )
+    assert main(["pack", "test", str(pack)]) == 0
+
+
 def test_folders_that_are_none_are_named(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as refused:
         check([tmp_path / "nowhere"])
