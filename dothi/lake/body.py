@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
+import psycopg
 from psycopg.conninfo import make_conninfo
 
 from dothi.kernel.errors import Unavailable
@@ -97,7 +98,15 @@ class Body:
         lock = "pg_advisory_lock" if wait else "pg_try_advisory_lock"
         with self._db.connect() as conn:
             row = conn.execute(own_sql(f"SELECT {lock}(hashtext('dothi lake writer'))")).fetchone()
-            yield wait or row == (True,)
+            held = wait or row == (True,)
+            try:
+                yield held
+            finally:
+                # The server notices the end of a connection a moment later: the next one would
+                # find the lock taken.
+                if held:
+                    with suppress(psycopg.Error):
+                        conn.execute("SELECT pg_advisory_unlock(hashtext('dothi lake writer'))")
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
