@@ -200,6 +200,22 @@ def test_without_an_account_the_order_is_kept_in_the_browser_and_without_scripts
 # -- search -------------------------------------------------------------------------------------------
 
 
+def test_what_is_typed_the_moment_the_search_has_the_focus_is_searched(
+    open_page: Look, admin: httpx.Client, product: Product
+) -> None:
+    product.until(lambda: "VN_AQI giờ" in admin.get("/search?q=vn+aqi").text, 120, "the names")
+    page = open_page("/work", session=admin).page
+    page.evaluate(
+        '''document.addEventListener('focusin', ({ target }) => {
+            if (target.type !== 'search') return
+            target.value = 'vn aqi gio'
+            target.dispatchEvent(new Event('input', { bubbles: true }))
+        }, { once: true })'''
+    )
+    page.keyboard.press("/")
+    expect(page.locator("dialog .found a", has_text="VN_AQI giờ").first).to_be_visible()
+
+
 def test_the_slash_key_opens_the_search_and_typing_without_accents_finds(
     open_page: Look, admin: httpx.Client, product: Product
 ) -> None:

@@ -27,8 +27,11 @@ Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) => {
 // -- dialog -----------------------------------------------------------------------------------------
 
 document.body.addEventListener('htmx:afterSwap', (event) => {
-  if (event.detail.target.id === 'dialog-body') openDialog()
-  else if (event.detail.requestConfig.elt.dataset?.goes) goTo(event.detail.requestConfig.elt)
+  const target = event.detail.target
+  if (target.id === 'dialog-body') {
+    htmx.process(target) // before the field has the focus: not a letter typed at once is lost
+    openDialog()
+  } else if (event.detail.requestConfig.elt.dataset?.goes) goTo(event.detail.requestConfig.elt)
 })
 
 addEventListener('dothi:dialog', (event) => {
