@@ -51,13 +51,16 @@ from dothi.ioc.admin import pages as admin_pages
 from dothi.ioc.admin.office import Office, visit_of
 from dothi.ioc.desk import Desk
 from dothi.ioc.menu import menu
+from dothi.kernel.errors import Unavailable
 from dothi.kernel.i18n import t
 from dothi.lake import api as lake_api
-from dothi.lake import registry
+from dothi.lake import loads_api, registry
 from dothi.lake.out import api as out_api
+from dothi.lake.unended import unended
 from dothi.net.outgoing import Outgoing
 from dothi.reactions import topics_of
 from dothi.store import pulse
+from dothi.store.database import Database
 from dothi.store.events import Event
 from dothi.store.settings import Settings
 from dothi.web import health, interface, oidc_pages
@@ -115,7 +118,7 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
         "files": house.files,
         "assets": assets,
         "hub": hub,
-        "figures": requests.figures,
+        "figures": lambda: requests.figures() | _waiting(db),
     }
     dependencies = {name: _provide(value) for name, value in provided.items()}
     dependencies["actor"] = Provide(_actor, sync_to_thread=False)
@@ -125,6 +128,7 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
         route_handlers=[
             units_api.router,
             lake_api.router,
+            loads_api.router,
             out_api.router,
             indicators_api.router,
             forms_api.router,
@@ -183,6 +187,15 @@ def _provider(settings: Settings) -> Provider | None:
     private = [ip_network(text) for text in settings.outgoing_private]
     outgoing = Outgoing([host, *settings.outgoing], private)
     return Provider(settings.oidc, settings.public_url, outgoing)
+
+
+def _waiting(db: Database) -> dict[str, float]:
+    """How many datasets wait for what cannot be ended; nothing while the database is away."""
+    try:
+        with db.transaction() as conn:
+            return {"dothi_datasets_waiting": float(len(unended(conn)))}
+    except Unavailable:
+        return {}
 
 
 def _provide(value: Any) -> Provide:

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -19,6 +20,7 @@ from dothi.ioc.names import Keeper
 from dothi.kernel.errors import Unavailable
 from dothi.kernel.time import VN, day_start, local_date, utc_now
 from dothi.lake import registry
+from dothi.lake.unended import UnendedError
 from dothi.pulls.jobs import PullTimer
 from dothi.pulls.running import Ground
 from dothi.reactions import REACTIONS
@@ -175,7 +177,9 @@ class _Worker:
         for dataset in datasets:
             if self._stop.is_set() or not self._house.ballast.writes_allowed():
                 return
-            self._house.lake.close_days(dataset.id, midnight)
+            # What waits for a person shows where people look; the other datasets do not wait.
+            with suppress(UnendedError):
+                self._house.lake.close_days(dataset.id, midnight)
 
     def _tell_late(self) -> None:
         # The demonstration tells by itself, once its made-up returns are in.

@@ -1,5 +1,7 @@
 """Returns (phiếu báo cáo): what one party reports for one period, and in which state it stands.
 
+A return is one line of figures, or, where its form is a table, several lines with a key each.
+
 A return is worked on in revisions. What counts is the newest approval whose load stands in the
 store; all other states say only how far a revision has come.
 """
@@ -7,7 +9,7 @@ store; all other states say only how far a revision has come.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -20,6 +22,8 @@ from dothi.lake.registry import Dataset
 
 Cells = dict[str, dict[str, Any]]
 """By column {"v": value}, {"t": text} where the text is no value, {"v": value, "from": dataset}."""
+PLAIN = ""
+"""The key of the one line of a form that is no table."""
 HORIZON: Mapping[Grain, int] = {"day": 31, "month": 12, "quarter": 8, "year": 5}
 """How many periods back returns are asked for and told to be late; older ones can still be typed."""
 MOST_NOTE = 2_000
@@ -62,15 +66,46 @@ class Party:
 
 
 @dataclass(frozen=True)
+class Option:
+    """A line that can be chosen, or is asked for: its code in the data, what it is called."""
+
+    code: str
+    title: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a return. `key`: its code, or in a draft whatever was typed as that; `PLAIN` of a
+    form that is no table."""
+
+    key: str
+    cells: Cells
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What became of one line: "added", "removed" or "changed"; by column before and after."""
+
+    key: str
+    what: str
+    columns: dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
 class Approval:
     """A revision that was approved, and whether its load stands."""
 
     revision: int
     load_id: int
-    cells: Cells
+    lines: tuple[Line, ...]
     approved_at: datetime
     approved_by: str
     stands: bool
+
+    @property
+    def cells(self) -> Cells:
+        """The figures of a form that is no table."""
+        return plain(self.lines)
 
 
 @dataclass(frozen=True)
@@ -84,7 +119,7 @@ class Return:
     revision: int = 1
     state: State = State.DRAFT
     version: int = 0
-    cells: Cells = field(default_factory=dict[str, dict[str, Any]])
+    lines: tuple[Line, ...] = ()
     note: str = ""
     reason: str = ""
     authors: tuple[str, ...] = ()
@@ -92,6 +127,11 @@ class Return:
     changed_by: str = ""
     submitted_at: datetime | None = None
     approvals: tuple[Approval, ...] = ()
+
+    @property
+    def cells(self) -> Cells:
+        """The figures of a form that is no table."""
+        return plain(self.lines)
 
     @property
     def standing(self) -> Approval | None:
@@ -118,7 +158,7 @@ class Return:
 
 @dataclass(frozen=True)
 class Act:
-    """One line of a return's history; `changes` by column: before, after."""
+    """One entry of a return's history; `changes` by column: before, after; `lines` of a table."""
 
     at: datetime
     actor: str
@@ -127,6 +167,7 @@ class Act:
     revision: int
     note: str
     changes: dict[str, list[Any]]
+    lines: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,12 +185,14 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Place:
-    """One cell of the plan: this form, this period, this party."""
+    """One cell of the plan: this form, this period, this party. `options`: the lines of a table that
+    the form lists for them."""
 
     dataset: Dataset
     form: Form
     period: Period
     party: Party
+    options: tuple[Option, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -174,7 +217,7 @@ class Place:
             return self.read_resource
         return resource_of(self.subject, self.dataset.owner_agency, self.party.agency_id)
 
-    def row(self, cells: Cells) -> dict[str, Any]:
+    def row(self, line: Line) -> dict[str, Any]:
         """The row that the store gets: key, period and the figures."""
         out: dict[str, Any] = {self.form.party_column: self.party.code}
         if self.form.period_column is not None:
@@ -182,9 +225,22 @@ class Place:
         else:
             assert self.dataset.contract.time is not None
             out[self.dataset.contract.time.column] = self.period.start.isoformat()
+        if self.form.lines is not None:
+            out[self.form.lines.column] = line.key
         for asked in self.form.asked:
-            out[asked.name] = cells.get(asked.name, {}).get("v")
+            out[asked.name] = line.cells.get(asked.name, {}).get("v")
         return out
+
+    def key(self, line: str) -> list[str]:
+        """The key of a line's thing in a series."""
+        known = {self.form.party_column: self.party.code}
+        if self.form.lines is not None:
+            known[self.form.lines.column] = line
+        return [known[column.name] for column in self.dataset.contract.key]
+
+    def line_title(self, key: str, lang: str) -> str:
+        """What a line is called: the list's word for it, else its key."""
+        return next((one.title[lang] for one in self.options if one.code == key), key)
 
     @property
     def period_value(self) -> str:
@@ -220,6 +276,11 @@ def periods(form: Form, today: date) -> list[Period]:
 def values(cells: Cells) -> dict[str, Any]:
     """The values of cells, those that hold one."""
     return {name: cell["v"] for name, cell in cells.items() if cell.get("v") is not None}
+
+
+def plain(lines: tuple[Line, ...]) -> Cells:
+    """The cells of a form that is no table."""
+    return next((line.cells for line in lines if line.key == PLAIN), {})
 
 
 def changes(before: Cells, after: Cells) -> dict[str, list[Any]]:

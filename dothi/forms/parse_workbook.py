@@ -10,7 +10,6 @@ from dothi.lake.reading import sheets, unpack
 from dothi.lake.reading.kind import kind
 from dothi.lake.reading.refused import Refused
 
-MOST_ROWS = 50
 MOST_COLUMNS = 500
 MOST_TEXT = 4_000
 
@@ -18,12 +17,12 @@ MOST_TEXT = 4_000
 def main(args: dict[str, Any], inputs: dict[str, Path], out: Path) -> dict[str, Any]:  # noqa: ARG001
     """{"columns": names, "rows": [[row in the sheet, cells], …]} or {"fault": …}."""
     try:
-        return _read(inputs["file"], str(args["sheet"]), int(args["header_row"]))
+        return _read(inputs["file"], str(args["sheet"]), int(args["header_row"]), int(args["most"]))
     except Refused as refused:
         return {"fault": refused.fault()}
 
 
-def _read(path: Path, name: str, header: int) -> dict[str, Any]:
+def _read(path: Path, name: str, header: int, most: int) -> dict[str, Any]:
     if kind(path) != "zip":
         raise Refused("forms.no_workbook")
     with unpack.open_zip(path) as archive:
@@ -48,8 +47,8 @@ def _read(path: Path, name: str, header: int) -> dict[str, Any]:
         for number, row in enumerate(rows[header:], header + 1)
         if any(cell not in ("", None) for cell in row)
     ]
-    if len(filled) > MOST_ROWS:
-        raise Refused("forms.too_many_rows", most=MOST_ROWS)
+    if len(filled) > most:
+        raise Refused("forms.too_many_rows", most=most)
     return {"columns": columns, "rows": filled}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from dothi.forms import store
-from dothi.forms.model import Party, Phase, Place, Return, periods
+from dothi.forms.model import Option, Party, Phase, Place, Return, periods
 from dothi.identity import agencies, units_read
 from dothi.identity.model import Actor
 from dothi.identity.policy import decide
@@ -16,6 +17,7 @@ from dothi.kernel.period import Period
 from dothi.kernel.text import vietnamese_sort_key
 from dothi.lake import registry
 from dothi.lake.form import Form
+from dothi.lake.form_lines import MOST_LINES
 from dothi.lake.registry import Dataset
 from dothi.store.database import Connection
 
@@ -94,8 +96,57 @@ def place_of(conn: Connection, name: str, period: str, party: str, today: date) 
         raise NotFound("identity.not_found")
     for one in parties(conn, dataset, when, today):
         if one.code == party:
-            return Place(dataset, form, when, one)
+            return with_options(conn, Place(dataset, form, when, one))
     raise NotFound("identity.not_found")
+
+
+def with_options(conn: Connection, place: Place) -> Place:
+    """A place with the lines that its form lists: those of the contract, the units of the period's
+    last day, or the things of another dataset that belong to who reports."""
+    asked = place.form.lines
+    if asked is None or not asked.listed:
+        return place
+    if asked.names:
+        found = [Option(code, title) for code, title in asked.names]
+    elif asked.units:
+        named = units_read.names(conn, place.period.last_day)
+        found = [
+            Option(code, {"vi": name, "en": name})
+            for code, name in named.items()
+            if asked.names_unit(code)
+        ]
+    else:
+        found = _things(conn, place, asked.things or "")
+    if not asked.names:
+        found = _apart(sorted(found, key=lambda o: (vietnamese_sort_key(o.title["vi"]), o.code)))
+    return replace(place, options=tuple(found[:MOST_LINES]))
+
+
+def _things(conn: Connection, place: Place, name: str) -> list[Option]:
+    """Things of a dataset of the same owner: of one agency those that are its own, of the owner all."""
+    try:
+        dataset = registry.find(conn, name)
+    except NotFound:
+        return []
+    if dataset.owner_agency != place.dataset.owner_agency or len(dataset.contract.key) != 1:
+        return []
+    all_of = place.party.agency_id == dataset.owner_agency
+    return [
+        Option(thing.key[0], thing.name or {"vi": thing.key[0], "en": thing.key[0]})
+        for thing in registry.things(conn, dataset).values()
+        if all_of or thing.agency_id == place.party.agency_id
+    ]
+
+
+def _apart(found: list[Option]) -> list[Option]:
+    """Lines of the same name are told apart by their codes."""
+    twice = Counter(title.casefold() for one in found for title in set(one.title.values()))
+    return [
+        replace(one, title={lang: f"{text} ({one.code})" for lang, text in one.title.items()})
+        if any(twice[text.casefold()] > 1 for text in one.title.values())
+        else one
+        for one in found
+    ]
 
 
 def may_read(actor: Actor, place: Place) -> bool:

@@ -7,28 +7,31 @@ are approved, in the same transaction as the approval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from dothi.forms import evidence as files_of
-from dothi.forms import figures, plan, rules, sheet, store, typed
+from dothi.forms import figures, plan, rules, sheet, store, table
 from dothi.forms.model import (
     EDITABLE,
     MOST_NOTE,
+    PLAIN,
     Act,
     Cells,
     Evidence,
+    Line,
     Phase,
     Place,
     Return,
     State,
     changes,
-    jump,
+    plain,
     values,
 )
+from dothi.forms.table import Given
 from dothi.identity import audit
 from dothi.identity.model import Actor
 from dothi.identity.policy import require
@@ -46,6 +49,9 @@ from dothi.lake.service import Lake
 from dothi.store.database import Connection, Database
 from dothi.store.events import emit
 
+MOST_NAMED = 10
+"""Figures that a fault about several of them names."""
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -58,35 +64,46 @@ class Upload:
 
 @dataclass(frozen=True)
 class Sheet:
-    """All that a return's page shows. `elsewhere`: figures that other datasets hold, not typed;
-    `hidden`: columns whose source the person may not read; `earlier`: the period before;
-    `differs`: columns of which the store holds another figure than was approved here; `broken`: the
-    contract's rules that what is typed does not fulfil."""
+    """All that a return's page shows. `elsewhere`: figures that other datasets hold, not typed, by
+    line and column; `hidden`: columns whose source the person may not read; `earlier`: the period
+    before; `differs`: figures, by line and column, of which the store holds another than was approved
+    here; `broken`: the contract's rules that what is typed does not fulfil, with their lines."""
 
     place: Place
     found: Return
     may_enter: bool
     may_approve: bool
     typed_it: bool
-    elsewhere: dict[str, Any]
+    elsewhere: figures.Rows
     hidden: dict[str, str]
-    earlier: dict[str, Any]
-    differs: tuple[str, ...]
-    broken: tuple[Check, ...]
+    earlier: figures.Rows
+    differs: tuple[tuple[str, str], ...]
+    broken: tuple[tuple[int, Check], ...]
     evidence: tuple[Evidence, ...]
     history: tuple[Act, ...]
 
     @property
-    def cells(self) -> Cells:
-        """What is typed, with what comes from elsewhere while it can still be typed."""
+    def lines(self) -> tuple[Line, ...]:
+        """What is typed, with what comes from elsewhere while it can still be typed. A table that
+        nobody began, whose lines people add, has those of the period before, without figures."""
         if self.found.state not in EDITABLE:
-            return self.found.cells
-        return merged(self.place, self.found.cells, self.elsewhere)
+            return self.found.lines
+        held = self.found.lines
+        asked = self.place.form.lines
+        if asked is not None and asked.added and self.found.version == 0:
+            held = tuple(Line(key, {}) for key in self.earlier)
+        return table.merged(self.place, held, self.elsewhere)
 
     @property
-    def jumps(self) -> dict[str, float]:
-        """Figures that moved so far since the period before that this has to be explained."""
-        return _jumps(self.place, self.cells, self.earlier)
+    def cells(self) -> Cells:
+        """The figures of a form that is no table."""
+        return plain(self.lines)
+
+    @property
+    def jumps(self) -> dict[tuple[str, str], float]:
+        """Figures, by line and column, that moved so far since the period before that this has to be
+        explained."""
+        return table.jumps(self.place, self.lines, self.earlier)
 
 
 class Forms:
@@ -115,7 +132,7 @@ class Forms:
             history = store.history(conn, found.id)
         elsewhere, hidden = figures.from_elsewhere(self._lake, place, actor)
         typing = found.version and found.state in EDITABLE
-        held = merged(place, found.cells, elsewhere)
+        held = table.merged(place, found.lines, elsewhere)
         return Sheet(
             place=place,
             found=found,
@@ -126,16 +143,25 @@ class Forms:
             hidden=hidden,
             earlier=self._earlier(place),
             differs=self._differs(place, found),
-            broken=tuple(rules.broken(place, place.row(held))) if typing else (),
+            broken=tuple(rules.broken(place, held)) if typing else (),
             evidence=tuple(attached),
             history=tuple(history),
         )
 
     def workbook(self, actor: Actor, name: str, period: str, party: str, lang: str) -> bytes:
         """The return's workbook to fill in."""
+        found = self._to_fill(actor, name, period, party)
+        return sheet.written(found.place, found.lines, lang)
+
+    def csv(self, actor: Actor, name: str, period: str, party: str, lang: str) -> bytes:
+        """The return as a CSV file to fill in."""
+        found = self._to_fill(actor, name, period, party)
+        return sheet.as_csv(found.place, found.lines, lang)
+
+    def _to_fill(self, actor: Actor, name: str, period: str, party: str) -> Sheet:
         found = self.look(actor, name, period, party)
         require(actor, "form.enter", found.place.read_resource)
-        return sheet.written(found.place, found.cells, lang)
+        return found
 
     def evidence(
         self, actor: Actor, name: str, period: str, party: str, sha256: str
@@ -158,7 +184,7 @@ class Forms:
         self,
         actor: Actor,
         place: Place,
-        given: Mapping[str, Any],
+        given: Given,
         *,
         version: int,
         note: str = "",
@@ -170,16 +196,20 @@ class Forms:
     ) -> Return:
         """Keep what was typed, whatever it is; with `submit` also hand it in.
 
-        What was typed is kept even where handing in is refused. Raises Conflict when somebody else
+        What was typed is kept even where handing in is refused. The lines of a table in a `workbook`
+        (also a CSV file) take the place of those that were typed. Raises Conflict when somebody else
         changed the return since `version`, Invalid with all faults by column.
         """
         require(actor, "form.read", place.read_resource)
         require(actor, "form.enter", place.read_resource)
         note = _words(note)
         attached = [self._received(upload, place) for upload in uploads]
-        filled = sheet.read(place, workbook.path, workbook.name, lang) if workbook else {}
+        held = table.lines(place, given, lang)
+        if workbook is not None:
+            filled = sheet.read(place, workbook.path, workbook.name, lang)
+            is_table = place.form.lines is not None
+            held = filled if is_table else (Line(PLAIN, plain(held) | plain(filled)),)
         elsewhere, _ = figures.from_elsewhere(self._lake, place, actor)
-        typed_cells = typed.cells(place.form, given, lang) | filled
         now = utc_now()
         with self.db.transaction() as conn:
             store.begin(
@@ -189,40 +219,41 @@ class Forms:
             before = self._locked(conn, place, version)
             if before.state not in EDITABLE:
                 raise Conflict(f"forms.not_open_{before.state.value}")
-            cells = merged(place, typed_cells, elsewhere)
-            moved = changes(before.cells, cells)
+            lines = table.merged(place, held, elsewhere)
+            moved = _moved(place, before.lines, lines)
             touched = self._keep(conn, actor, before, attached, drop, now)
             after = replace(
-                before, cells=cells, note=note, changed_at=now, changed_by=actor.ref,
+                before, lines=lines, note=note, changed_at=now, changed_by=actor.ref,
                 agency_id=place.party.agency_id,
             )  # fmt: skip
-            if moved or touched or note != before.note or before.version == 0:
+            same = before.lines == lines and note == before.note
+            if touched or not same or before.version == 0:
                 after = replace(after, authors=_with(after.authors, actor.ref))
                 store.write(conn, after)
                 after = replace(after, version=before.version + 1)
                 store.act(
-                    conn, before.id, before.revision, now, actor.ref, actor.name, "saved",
-                    changes=moved,
-                )  # fmt: skip
+                    conn, before.id, before.revision, now, actor.ref, actor.name, "saved", **moved
+                )
         return self._submit(actor, place, after, lang) if submit else after
 
     def _submit(self, actor: Actor, place: Place, found: Return, lang: str) -> Return:
         earlier = self._earlier(place)
         with self.db.transaction() as conn:
             attached = {one.column for one in store.evidence(conn, found.id)}
-        faults = typed.faults(place.form, found.cells)
+        faults = table.faults(place, found.lines)
         faults += [
-            Fault(asked.name, "forms.evidence_needed")
+            Fault(table.where(place, number, asked.name), "forms.evidence_needed")
             for asked in place.form.asked
-            if asked.evidence and "v" in found.cells.get(asked.name, {})
-            and asked.name not in attached
-        ]  # fmt: skip
+            if asked.evidence and asked.name not in attached
+            for number, line in enumerate(found.lines, 1)
+            if "v" in line.cells.get(asked.name, {})
+        ]
         if not faults:
-            broken = rules.broken(place, place.row(found.cells))
-            faults += [rules.fault(place, check, lang) for check in broken]
-        if not found.note and (moved := _jumps(place, found.cells, earlier)):
-            titles = {a.name: a.title for a in place.form.asked}
-            names = ", ".join(titles[name][lang] for name in moved)
+            broken = rules.broken(place, found.lines)
+            faults += [rules.fault(place, number, check, lang) for number, check in broken]
+        if not found.note and (moved := table.jumps(place, found.lines, earlier)):
+            names = "; ".join(table.named(place, *one, lang) for one in list(moved)[:MOST_NAMED])
+            names += "; …" if len(moved) > MOST_NAMED else ""
             faults.append(Fault("note", "forms.jump_unexplained", {"names": names}))
         if faults:
             raise Invalid("forms.not_ready", faults=faults)
@@ -265,11 +296,14 @@ class Forms:
         if actor.ref in found.authors:
             raise Forbidden("forms.own_figures")
         elsewhere, _ = figures.from_elsewhere(self._lake, place, None)
-        fresh = merged(place, {}, elsewhere)
-        for asked in place.form.asked:
-            cell = found.cells.get(asked.name, {})
-            if "from" in cell and fresh.get(asked.name, {}).get("v") != cell["v"]:
-                raise Conflict("forms.source_moved", title=asked.title[lang], dataset=cell["from"])
+        bare = tuple(Line(line.key, {}) for line in found.lines)
+        fresh = {line.key: line.cells for line in table.merged(place, bare, elsewhere)}
+        for line in found.lines:
+            now = fresh[line.key]
+            for column, cell in line.cells.items():
+                if "from" in cell and now.get(column, {}).get("v") != cell["v"]:
+                    title = table.named(place, line.key, column, lang)
+                    raise Conflict("forms.source_moved", title=title, dataset=cell["from"])
         return self._into_store(actor, place, found, found)
 
     def send_back(self, actor: Actor, place: Place, version: int, reason: str) -> None:
@@ -293,8 +327,7 @@ class Forms:
                 for e in store.evidence(conn, before.id)
             ]
             store.approve(conn, after, outcome.load_id, proofs, actor.ref, now)
-            party = place.party
-            registry.name_thing(conn, place.dataset, [party.code], party.title, party.agency_id)
+            _name(conn, place, after.lines)
             store.write(conn, after)
             store.act(
                 conn, before.id, before.revision, now, actor.ref, actor.name, "approved",
@@ -314,12 +347,17 @@ class Forms:
         source = Source(
             DOOR, actor=actor.ref, agency_id=place.party.agency_id, file_name=place.subject
         )
-        batch = batch_of(self._lake, place.dataset, [place.row(handed.cells)], source)
+        batch = batch_of(self._lake, place.dataset, [place.row(x) for x in handed.lines], source)
         if batch.rejects:
-            faults = [Fault(r.column, r.reason, r.params) for r in batch.rejects]
+            faults = [
+                Fault(table.where(place, r.row_no, r.column), r.reason, r.params)
+                for r in batch.rejects
+            ]
             raise Invalid("forms.not_ready", faults=faults)
+        gone = figures.rows_of(self._lake, place, place.dataset).keys()
+        figures.withdraw(self._lake, place, batch, gone - {line.key for line in handed.lines})
         batch.report = {
-            "rows": 1,
+            "rows": len(handed.lines),
             "form": {
                 "period": place.period.code, "party": place.party.code,
                 "revision": handed.revision, "authors": list(handed.authors),
@@ -369,13 +407,13 @@ class Forms:
             store.write(
                 conn,
                 replace(
-                    found, revision=last.revision, state=State.APPROVED, cells=last.cells,
+                    found, revision=last.revision, state=State.APPROVED, lines=last.lines,
                     reason="", note="", authors=(), changed_at=now, changed_by=actor.ref,
                 ),
             )  # fmt: skip
             store.act(
                 conn, found.id, found.revision, now, actor.ref, actor.name, "abandoned",
-                changes=changes(found.cells, last.cells),
+                **_moved(place, found.lines, last.lines),
             )  # fmt: skip
 
     # -- parts ------------------------------------------------------------------------------------
@@ -446,33 +484,24 @@ class Forms:
             store.act(conn, found.id, found.revision, now, actor.ref, actor.name, "detached")
         return bool(attached) or any(gone)
 
-    def _earlier(self, place: Place) -> dict[str, Any]:
+    def _earlier(self, place: Place) -> figures.Rows:
         before = place.period.previous()
         if before.start < place.form.since.start:
             return {}
-        return figures.row_of(self._lake, replace(place, period=before), place.dataset)
+        return figures.rows_of(self._lake, replace(place, period=before), place.dataset)
 
-    def _differs(self, place: Place, found: Return) -> tuple[str, ...]:
+    def _differs(self, place: Place, found: Return) -> tuple[tuple[str, str], ...]:
         standing = found.standing
         if found.phase is not Phase.APPROVED or standing is None:
             return ()
-        there = figures.row_of(self._lake, place, place.dataset)
-        held = values(standing.cells)
-        return tuple(a.name for a in place.form.asked if there.get(a.name) != held.get(a.name))
-
-
-def merged(place: Place, cells: Cells, elsewhere: Mapping[str, Any]) -> Cells:
-    """What was typed, with the figures that other datasets hold in the place of typed ones."""
-    out: Cells = {}
-    for asked in place.form.asked:
-        one = cells.get(asked.name)
-        if asked.source is not None and asked.name in elsewhere:
-            found = typed.cell(asked, elsewhere[asked.name], "en")
-            if found is not None and "v" in found:
-                one = found | {"from": asked.source[0]}
-        if one is not None:
-            out[asked.name] = one
-    return out
+        there = figures.rows_of(self._lake, place, place.dataset)
+        held = {line.key: values(line.cells) for line in standing.lines}
+        return tuple(
+            (key, a.name)
+            for key in dict.fromkeys((*held, *there))
+            for a in place.form.asked
+            if there.get(key, {}).get(a.name) != held.get(key, {}).get(a.name)
+        )
 
 
 def _find(conn: Connection, place: Place) -> Return:
@@ -480,12 +509,23 @@ def _find(conn: Connection, place: Place) -> Return:
     return found or Return(place.party.code, place.period.code, place.party.agency_id)
 
 
-def _jumps(place: Place, cells: Cells, earlier: Mapping[str, Any]) -> dict[str, float]:
-    found = {
-        asked.name: jump(asked, cells.get(asked.name, {}).get("v"), earlier.get(asked.name))
-        for asked in place.form.asked
-    }
-    return {name: moved for name, moved in found.items() if moved is not None}
+def _moved(place: Place, before: Sequence[Line], after: Sequence[Line]) -> dict[str, Any]:
+    """What an entry of the history tells: changes by column, of a table by line."""
+    if place.form.lines is None:
+        return {"changes": changes(plain(tuple(before)), plain(tuple(after)))}
+    return {"lines": table.differences(before, after)}
+
+
+def _name(conn: Connection, place: Place, lines: Sequence[Line]) -> None:
+    """Say what the things of a series are called that a return is about, and whose they are."""
+    if place.dataset.contract.kind != "series":
+        return
+    party = place.party
+    for line in lines:
+        title = party.title
+        if place.form.lines is not None:
+            title = {k: f"{v} – {place.line_title(line.key, k)}" for k, v in party.title.items()}
+        registry.name_thing(conn, place.dataset, place.key(line.key), title, party.agency_id)
 
 
 def _last(found: Return) -> int:

@@ -8,10 +8,10 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from dothi.forms.model import Act, Approval, Evidence, Return, State
+from dothi.forms.model import Act, Approval, Difference, Evidence, Line, Return, State
 from dothi.store.database import Connection
 
-_RETURN = """SELECT id, party, period, agency_id, revision, state, version, cells, note, reason,
+_RETURN = """SELECT id, party, period, agency_id, revision, state, version, lines, note, reason,
                     authors, changed_at, changed_by, submitted_at, dataset_id FROM form_return """
 
 
@@ -52,11 +52,11 @@ def waiting(conn: Connection, dataset_id: int) -> list[Return]:
 
 
 def _return(row: tuple[Any, ...], approvals: dict[int, list[Approval]]) -> Return:
-    (id_, party, period, agency, revision, state, version, cells, note, reason, authors,
+    (id_, party, period, agency, revision, state, version, lines, note, reason, authors,
      changed_at, changed_by, submitted_at, _) = row  # fmt: skip
     return Return(
         party=party, period=period, agency_id=agency, id=id_, revision=revision,
-        state=State(state), version=version, cells=cells, note=note, reason=reason,
+        state=State(state), version=version, lines=_lines(lines), note=note, reason=reason,
         authors=tuple(authors), changed_at=changed_at, changed_by=changed_by,
         submitted_at=submitted_at, approvals=tuple(approvals.get(id_, ())),
     )  # fmt: skip
@@ -65,15 +65,24 @@ def _return(row: tuple[Any, ...], approvals: dict[int, list[Approval]]) -> Retur
 def _approvals(conn: Connection, ids: Sequence[int]) -> dict[int, list[Approval]]:
     out: dict[int, list[Approval]] = {}
     rows = conn.execute(
-        """SELECT a.return_id, a.revision, a.load_id, a.cells, a.approved_at, a.approved_by,
+        """SELECT a.return_id, a.revision, a.load_id, a.lines, a.approved_at, a.approved_by,
                   l.state = 'committed'
            FROM form_approval a JOIN load l ON l.id = a.load_id
            WHERE a.return_id = ANY (%s) ORDER BY a.return_id, a.revision DESC""",
         (list(ids),),
     ).fetchall()
-    for return_id, *approval in rows:
-        out.setdefault(return_id, []).append(Approval(*approval))
+    for return_id, revision, load_id, lines, *rest in rows:
+        one = Approval(revision, load_id, _lines(lines), *rest)
+        out.setdefault(return_id, []).append(one)
     return out
+
+
+def _lines(stored: list[dict[str, Any]]) -> tuple[Line, ...]:
+    return tuple(Line(one["line"], one["cells"]) for one in stored)
+
+
+def _stored(lines: Sequence[Line]) -> Jsonb:
+    return Jsonb([{"line": one.key, "cells": one.cells} for one in lines])
 
 
 def begin(
@@ -92,11 +101,11 @@ def begin(
 def write(conn: Connection, one: Return) -> None:
     """Store a return as it is now; its version goes up by one."""
     conn.execute(
-        """UPDATE form_return SET revision = %s, state = %s, version = version + 1, cells = %s,
+        """UPDATE form_return SET revision = %s, state = %s, version = version + 1, lines = %s,
                note = %s, reason = %s, authors = %s, changed_at = %s, changed_by = %s,
                submitted_at = %s, agency_id = %s WHERE id = %s""",
         (
-            one.revision, one.state.value, Jsonb(one.cells), one.note, one.reason,
+            one.revision, one.state.value, _stored(one.lines), one.note, one.reason,
             list(one.authors), one.changed_at, one.changed_by, one.submitted_at, one.agency_id,
             one.id,
         ),
@@ -109,32 +118,40 @@ def approve(
 ) -> None:  # fmt: skip
     """Keep what was approved, with the load that holds it."""
     conn.execute(
-        """INSERT INTO form_approval (return_id, revision, load_id, cells, evidence, approved_at,
+        """INSERT INTO form_approval (return_id, revision, load_id, lines, evidence, approved_at,
                approved_by) VALUES (%s, %s, %s, %s, %s, %s, %s)""",
-        (one.id, one.revision, load_id, Jsonb(one.cells), Jsonb(list(evidence)), at, actor),
+        (one.id, one.revision, load_id, _stored(one.lines), Jsonb(list(evidence)), at, actor),
     )
 
 
 def act(
     conn: Connection, return_id: int, revision: int, at: datetime, actor: str, name: str, what: str,
     note: str = "", changes: dict[str, list[Any]] | None = None,
+    lines: Sequence[Difference] = (),
 ) -> None:  # fmt: skip
-    """Write a line of the history."""
+    """Write an entry of the history; `lines`: what became of those of a table."""
+    told = [{"line": one.key, "what": one.what, "columns": one.columns} for one in lines]
     conn.execute(
-        """INSERT INTO form_act (return_id, revision, at, actor, actor_name, what, note, changes)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)""",
-        (return_id, revision, at, actor, name, what, note, Jsonb(changes or {})),
+        """INSERT INTO form_act (return_id, revision, at, actor, actor_name, what, note, changes,
+               lines) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        (return_id, revision, at, actor, name, what, note, Jsonb(changes or {}), Jsonb(told)),
     )
 
 
 def history(conn: Connection, return_id: int) -> list[Act]:
     """All that was done with a return, newest first."""
     rows = conn.execute(
-        """SELECT at, actor, actor_name, what, revision, note, changes FROM form_act
+        """SELECT at, actor, actor_name, what, revision, note, changes, lines FROM form_act
            WHERE return_id = %s ORDER BY id DESC""",
         (return_id,),
     ).fetchall()
-    return [Act(*row) for row in rows]
+    return [
+        Act(
+            at, actor, name, what, revision, note, changes,
+            tuple(Difference(d["line"], d["what"], d["columns"]) for d in lines),
+        )
+        for at, actor, name, what, revision, note, changes, lines in rows
+    ]  # fmt: skip
 
 
 def evidence(conn: Connection, return_id: int) -> list[Evidence]:

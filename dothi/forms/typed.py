@@ -11,7 +11,7 @@ from typing import Any
 
 from dothi.forms.model import Cells
 from dothi.kernel.errors import Fault
-from dothi.kernel.i18n import number
+from dothi.kernel.i18n import number, t
 from dothi.kernel.zone import VN
 from dothi.lake.form import Asked, Form
 
@@ -74,6 +74,11 @@ def written(asked: Asked, value: Any, lang: str) -> str:
         local = datetime.fromisoformat(value).astimezone(VN).replace(tzinfo=None)
         return local.isoformat(timespec="minutes")
     return str(value)
+
+
+def word(value: bool, lang: str) -> str:
+    """Yes or no as people write it into a file."""
+    return t("common.yes" if value else "common.no", lang).lower()
 
 
 def _outside(asked: Asked, value: Any) -> Fault | None:

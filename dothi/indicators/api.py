@@ -10,12 +10,14 @@ from litestar import Request, Response, Router, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from dothi.identity import agencies
 from dothi.identity.model import Actor
 from dothi.identity.policy import decide, require
-from dothi.indicators import service
+from dothi.indicators import service, sums, target_store
 from dothi.indicators.model import Definition
 from dothi.indicators.service import Indicator
 from dothi.kernel.errors import NotFound
+from dothi.kernel.time import utc_now
 from dothi.lake.out import answer
 from dothi.lake.out.api import FORMS, After, AsOf, Bom, Fields, Filter, Form, Limit, Ordered
 from dothi.lake.out.page import USUAL_ROWS
@@ -40,10 +42,12 @@ def show_indicator(
     lake: NamedDependency[Lake],
     lang: NamedDependency[str],
 ) -> dict[str, Any]:
-    """One indicator: its meaning, period, inputs, limits with their sources, and its SELECT."""
+    """One indicator: its meaning, period, inputs, limits with their sources, its SELECT, and its targets
+    for longer periods with the sums so far that the caller may see all of."""
     one = _found(lake, actor, indicator)
     definition = one.definition
     return _short(one, lang) | {
+        "sums": _sums(lake, actor, one),
         "words": definition.words.get(lang),
         "source": definition.source,
         "inputs": definition.inputs,
@@ -89,6 +93,24 @@ def indicator_values(
         "units": {output.name: output.unit for output in definition.outputs},
     }  # fmt: skip
     return answer.rows(request, lake, actor, one.dataset, what, word=form, bom=bom, more=more)
+
+
+def _sums(lake: Lake, actor: Actor, one: Indicator) -> list[dict[str, Any]]:
+    with lake.db.transaction() as conn:
+        found = target_store.every(conn, one.name)
+        codes = {a.id: a.code for a in agencies.agencies(conn) if a.id is not None}
+        units = agencies.units_of(conn)
+    decision = decide(actor, "dataset.read", one.dataset.resource)
+    return [
+        {
+            "output": s.output.name, "place": s.target.place, "period": s.period.code,
+            "low": s.target.low, "high": s.target.high, "ground": s.target.ground,
+            "verify": s.target.verify, "value": s.value, "share": s.share, "elapsed": s.elapsed,
+            "until": s.until.code, "figures": s.there, "expected": s.expected,
+            "ended": s.over,
+        }
+        for s in sums.sums(lake, one, found, decision, codes, units, utc_now())
+    ]  # fmt: skip
 
 
 def _found(lake: Lake, actor: Actor, name: str) -> Indicator:

@@ -15,6 +15,7 @@ from dothi.indicators.model import (
     FRESHNESS,
     SEVERITIES,
     SIZES,
+    SUM_GRAINS,
     Better,
     Definition,
     Output,
@@ -87,8 +88,8 @@ def parse(text: str, pack: str, owner: str, path: str, *, stored: bool = True) -
     reading.finish("indicators.invalid")
     doc = reading.mapping(reading.root, (), known=_DOCUMENT)
     better = direction(reading, doc, (), "none" if stored else None)
-    outputs = _outputs(reading, doc, better)
     grain, zone_name = _period(reading, doc)
+    outputs = _outputs(reading, doc, better, grain)
     made = Definition(
         name=path.rpartition("/")[2].removesuffix(".sql"),
         pack=pack,
@@ -229,9 +230,11 @@ def direction(
     return next(one for one in DIRECTIONS if one == said)
 
 
-def _outputs(reading: Reading, doc: dict[str, Any], better: Better) -> tuple[Output, ...]:
+def _outputs(
+    reading: Reading, doc: dict[str, Any], better: Better, grain: Grain
+) -> tuple[Output, ...]:
     out = []
-    known = {"title", "unit", "decimals", "labels", "over_units", "better"}
+    known = {"title", "unit", "decimals", "labels", "over_units", "over_time", "better"}
     for place, name, entry in reading.items(doc.get("outputs"), ("outputs",)):
         entry = reading.mapping(entry, place, known=known)
         if not NAME.fullmatch(name) or name in RESERVED:
@@ -248,10 +251,15 @@ def _outputs(reading: Reading, doc: dict[str, Any], better: Better) -> tuple[Out
                 labels[number] = reading.titles(labels_doc, (*place, "labels"), number)  # type: ignore[arg-type]
         decimals = int(reading.number(entry.get("decimals"), (*place, "decimals")) or 0)
         how = read_over_units(reading, entry, place)
+        added = reading.choice(entry, place, "over_time", ("sum", "none"), "none") == "sum"
+        if added and (labels or how.weight is not None or symbol == "%"):
+            reading.fault((*place, "over_time"), "indicators.rate_not_added", name=name)
+        if added and not SUM_GRAINS[grain]:
+            reading.fault((*place, "over_time"), "indicators.no_longer_period", grain=grain)
         # Of names, neither way is better, unless it is said of them.
         toward = direction(reading, entry, place, "none" if labels else better)
         title = reading.titles(entry, place)
-        out.append(Output(name, title, symbol, decimals, labels, how, toward))
+        out.append(Output(name, title, symbol, decimals, labels, how, toward, added))
     check_weights(reading, ("outputs",), {one.name: one.over_units for one in out})
     if not out:
         reading.fault(("outputs",), "lake.yaml_missing", name="outputs")

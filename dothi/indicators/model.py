@@ -32,6 +32,13 @@ quarters and years until the next one should have been reported."""
 _TICK = timedelta(microseconds=1)
 
 
+SUM_GRAINS: dict[Grain, tuple[Grain, ...]] = {
+    "hour": (), "day": ("month", "quarter", "year"), "month": ("quarter", "year"),
+    "quarter": ("year",), "year": (),
+}  # fmt: skip
+"""By the length of an indicator's periods the longer ones over which its counts are added."""
+
+
 @dataclass(frozen=True)
 class Output:
     """One figure of an indicator. `labels`: what whole numbers stand for, where they are names."""
@@ -43,6 +50,8 @@ class Output:
     labels: dict[int, dict[str, str]]
     over_units: OverUnits = APART
     better: Better = "none"
+    over_time: bool = False
+    """Whether figures of shorter periods are added for a longer one: of counts, never of rates."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +151,15 @@ class Definition:
                 period = period.previous()
             out.append(self.instant_of(period))
         return out[::-1]
+
+    def periods_in(self, longer: Period) -> list[Period]:
+        """The periods of this definition in a longer one, the first one first."""
+        out: list[Period] = []
+        one = Period.containing(self.grain, longer.start, longer.zone)
+        while one.start < longer.end:
+            out.append(one)
+            one = Period.containing(self.grain, one.end, longer.zone)
+        return out
 
     def limits(self, output: str, on: date) -> list[Threshold]:
         """The thresholds of an output in force on a date, lowest first."""

@@ -41,6 +41,8 @@ from dothi.packs.model import Pack, PackFile
 ALL = "*"
 """In place of an agency or a unit: all of them together."""
 TOTAL = "total"
+LEVELS = ("province", "agency", "unit")
+"""Of whom a component may be said."""
 GRAINS: tuple[Grain, ...] = ("month", "quarter", "year")
 COUNTED = ("agency", "unit", "period", "component", "numerator", "denominator", "ratio")
 """What the SELECT gives."""
@@ -56,7 +58,7 @@ GIVEN = {
 }  # fmt: skip
 _DOCUMENT = {
     "title", "words", "source", "formula", "inputs", "period", "agency", "unit", "components",
-    "derived", "faults", "groups", "since", "sharing", "better",
+    "derived", "faults", "groups", "since", "named", "sharing", "better",
 }  # fmt: skip
 _FENCE = "---"
 
@@ -84,7 +86,9 @@ class Component:
     """One component. Without points of its own where the ceiling is 0. `better`: which way its ratio
     should move. `verify`: what an officer
     still has to confirm; `unit`: what its ratio is measured in where it is no percentage; `behind`:
-    the component of which it is a count, shown with it."""
+    the component of which it is a count, shown with it; `rows`: the dataset that its denominator
+    counts; `levels`: of whom it is said at all; `factor`: the component by whose ratio its share is
+    multiplied, where that one is applicable."""
 
     name: str
     group: str
@@ -94,6 +98,9 @@ class Component:
     behind: str | None
     ceilings: tuple[Ceiling, ...]
     better: Better
+    rows: str | None = None
+    levels: tuple[str, ...] = LEVELS
+    factor: str | None = None
 
     def ceiling(self, on: date) -> Ceiling | None:
         """What is in force on a date."""
@@ -140,7 +147,8 @@ class Derived:
 class Score:
     """A score as its file says it. `inputs`: datasets of records and the columns it reads.
 
-    `since`: the column of a dataset with whose earliest value its periods begin. `sharing` as in
+    `since`: the column of a dataset with whose earliest value its periods begin; `named`: the column
+    of a dataset that names the period a row is of. `sharing` as in
     contracts; None: who may see every input.
     """
 
@@ -153,6 +161,7 @@ class Score:
     formula: dict[str, str]
     inputs: dict[str, tuple[str, ...]]
     since: dict[str, str]
+    named: dict[str, str]
     sharing: dict[str, Any] | None
     grains: tuple[Grain, ...]
     zone: str
@@ -250,6 +259,9 @@ def _parse(text: str, name: str, pack: str, owner: str, path: str, *, stored: bo
             for place, name, entry in reading.items(doc.get("inputs"), ("inputs",))
         },
         since={name: str(entry) for _, name, entry in reading.items(doc.get("since"), ("since",))},
+        named={
+            name: str(entry) for _, name, entry in reading.items(doc.get("named", {}), ("named",))
+        },
         sharing=doc.get("sharing"),
         grains=tuple(grain for grain in GRAINS if grain in named),
         zone=zone_name,
@@ -309,7 +321,9 @@ def _components(
     reading: Reading, doc: dict[str, Any], groups: Mapping[str, Any], better: Better
 ) -> dict[str, Component]:
     out = {}
-    known = {"group", "title", "unit", "verify", "behind", "valid", "better"}
+    known = {
+        "group", "title", "unit", "verify", "behind", "valid", "better", "rows", "levels", "factor",
+    }  # fmt: skip
     for place, name, entry in reading.items(doc.get("components"), ("components",)):
         entry = reading.mapping(entry, place, known=known)
         ceilings = []
@@ -335,11 +349,31 @@ def _components(
             behind=reading.text(entry, place, "behind") or None,
             ceilings=tuple(ceilings),
             better=direction(reading, entry, place, better),
+            rows=reading.text(entry, place, "rows") or None,
+            levels=_levels(reading, entry, place),
+            factor=reading.text(entry, place, "factor") or None,
         )
     for name, one in out.items():
-        if one.behind is not None:
-            _known(reading, ("components", name, "behind"), one.behind, out)
+        for word, other in (("behind", one.behind), ("factor", one.factor)):
+            if other is not None:
+                _known(reading, ("components", name, word), other, out)
+        if one.rows is not None and one.rows not in (inputs := doc.get("inputs") or {}):
+            reading.fault(
+                ("components", name, "rows"), "lake.yaml_want_choice", name=one.rows,
+                choices=", ".join(inputs),
+            )  # fmt: skip
     return out
+
+
+def _levels(reading: Reading, entry: dict[str, Any], place: Place) -> tuple[str, ...]:
+    if "levels" not in entry:
+        return LEVELS
+    named = reading.texts(entry["levels"], (*place, "levels"))
+    for i, level in enumerate(named):
+        if level not in LEVELS:
+            reading.fault((*place, "levels", i), "lake.yaml_want_choice", name=level,
+                          choices=", ".join(LEVELS))  # fmt: skip
+    return named
 
 
 def _date(reading: Reading, holder: dict[str, Any], place: Place, name: str) -> date | None:
@@ -416,7 +450,8 @@ def _meaning(score: Score, contracts: Mapping[str, Contract]) -> list[Fault]:
             out.append(Fault(f"{score.path}:1:1", "indicators.no_input", params))
             continue
         have = [c.name for c in contract.columns]
-        for column in (*columns, *([score.since[name]] if name in score.since else ())):
+        said = [where[name] for where in (score.since, score.named) if name in where]
+        for column in (*columns, *said):
             if column not in have:
                 params = {"name": column, "known": ", ".join(have)}
                 out.append(Fault(f"{score.path}:1:1", "lake.unknown_parameter", params))

@@ -100,6 +100,16 @@ def chosen(
     return None
 
 
+def for_period(targets: Sequence[Target], part: str, place: str, period: Period) -> Target | None:
+    """The target for all of a period: the one that counts on its last day, and where none says
+    anything of that day, on its first. So what was set or changed within the period counts for it."""
+    there = [t for t in targets if (t.part, t.place, t.grain) == (part, place, period.grain)]
+    for day in (period.last_day, period.first_day):
+        if any(one.holds(day) for one in there):
+            return counting(there, day)
+    return None
+
+
 def bound(text: str) -> float:
     """A number as people type it, with a decimal comma or point. Raises ValueError, also for what
     could be thousands or decimals ("1.234")."""

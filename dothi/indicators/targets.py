@@ -11,7 +11,7 @@ from dothi.identity import agencies, audit, units_read
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, decide, require
 from dothi.indicators import service, target_store
-from dothi.indicators.model import Better, Output
+from dothi.indicators.model import SUM_GRAINS, Better, Output
 from dothi.indicators.target import (
     DIRECTIONS,
     FIRST_YEAR,
@@ -55,6 +55,8 @@ class Part:
     better: Better
     least: float = -MOST
     most: float = MOST
+    sums: tuple[Grain, ...] = ()
+    """The longer periods that a target may be about: then it is held against the sum over them."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,11 @@ def measures(conn: Connection) -> dict[str, Measure]:
     found = {}
     for one in service.indicators(conn):
         definition = one.definition
-        parts = {o.name: part_of(o) for o in definition.outputs if not o.labels}
+        parts = {
+            o.name: replace(part_of(o), sums=SUM_GRAINS[definition.grain] if o.over_time else ())
+            for o in definition.outputs
+            if not o.labels
+        }
         grains: tuple[Grain, ...] = (definition.grain,)
         found[one.name] = Measure(one.name, definition.title, one.dataset, parts, grains, False)
     for one in scores.scores(conn):
@@ -277,8 +283,8 @@ def draft_of(
     if measure is not None and part not in measure.parts:
         names = ", ".join(measure.parts)
         faults.append(Fault("part", "targets.no_part", {"name": part, "known": names}))
-    grain = _grain(said["grain"], measure, faults)
     shown = measure.parts.get(part) if measure else None
+    grain = _grain(said["grain"], measure, shown, faults)
     low, high = _bounds(said, shown, faults)
     understood = _yes(said, "understood", faults)
     against = shown and {"higher": "at_most", "lower": "at_least"}.get(shown.better)
@@ -313,11 +319,19 @@ def _yes(said: Mapping[str, str], name: str, faults: list[Fault]) -> bool:
     return text not in _NO
 
 
-def _grain(text: str, measure: Measure | None, faults: list[Fault]) -> Grain | None:
-    """The length of the periods; of a measure that has only one, that, where nothing is said."""
+def _grain(
+    text: str, measure: Measure | None, part: Part | None, faults: list[Fault]
+) -> Grain | None:
+    """The length of the periods; of a measure that has only one, that, where nothing is said. A count
+    may have longer ones, over which it is added; of a rate that is told."""
     known = measure.grains if measure else GRAINS
     if not text and len(known) == 1:
         return known[0]
+    if measure and not measure.score and part is not None:
+        if text in SUM_GRAINS[measure.grains[0]] and not part.sums:
+            faults.append(Fault("grain", "targets.not_added", {"name": text, "known": known[0]}))
+            return None
+        known = (*known, *part.sums)
     if text not in known and (text or measure):
         names = ", ".join(known)
         faults.append(Fault("grain", "targets.no_grain", {"name": text, "known": names}))

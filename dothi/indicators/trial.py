@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +36,16 @@ def score_of(
 ) -> list[Figure]:
     """The figures of periods of one length, written as `Period.parse` reads them, from records by
     dataset; datasets left out are empty. What is not applicable has no figure."""
+    with given(pack, score, records) as figures:
+        return figures(score, periods, as_of)
+
+
+@contextmanager
+def given(
+    pack: Pack, score: Score, records: Mapping[str, Iterable[Row]]
+) -> Iterator[Callable[[Score, Sequence[str], datetime], list[Figure]]]:
+    """As `score_of`, the records kept for several questions; the scores asked for have the inputs
+    of this one."""
     with duckdb.connect() as engine:
         engine.execute("SET TimeZone = 'UTC'")
         sources = {}
@@ -43,8 +54,12 @@ def score_of(
                 continue
             fill(engine, contract, records.get(contract.name, ()), contract.name)
             sources[contract.name] = Source(contract, contract.name)
-        local = zone(score.zone)
-        return compute(engine, score, sources, [Period.parse(p, local) for p in periods], as_of)
+
+        def figures(asked: Score, periods: Sequence[str], as_of: datetime) -> list[Figure]:
+            local = zone(asked.zone)
+            return compute(engine, asked, sources, [Period.parse(p, local) for p in periods], as_of)
+
+        yield figures
 
 
 def fill(

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dothi.identity import agencies
-from dothi.indicators import target_words, targets
+from dothi.identity.model import Actor
+from dothi.identity.policy import cache_key, decide
+from dothi.indicators import sums, target_words, targets
 from dothi.indicators.service import Latest
+from dothi.indicators.sums import Sum
 from dothi.indicators.target import PROVINCE, Target, chosen
 from dothi.indicators.targets import Part
 from dothi.ioc.desk import Desk
 from dothi.ioc.figures import Figures
 from dothi.ioc.overview_view import AimRow
-from dothi.kernel.i18n import date, t
+from dothi.ioc.tables import Sheet
+from dothi.kernel.i18n import date, number, t
 from dothi.kernel.period import Period
 from dothi.web.view import Status
 
@@ -39,26 +43,123 @@ class Aim:
         return AimRow(self.status, self.said, self.about)
 
 
+@dataclass(frozen=True)
+class PeriodAim:
+    """A target for a longer period in words: of what, where, for when, what it asks, the sum so far and
+    what it is of the target; how much of the time has gone by at the end of `until`, and how many
+    figures there are."""
+
+    what: str
+    place: str
+    period: str
+    said: str
+    value: str
+    status: Status
+    elapsed: str
+    until: str
+    there: str
+    ground: str
+
+
 def of_figure(desk: Desk, figs: Figures, one: Latest, lang: str) -> Aim | None:
     """The figure of a thing beside the target of its commune, its agency or the province."""
     output = figs.indicator.definition.output(one.output)
     part = targets.part_of(output)
     thing = figs.things[one.thing_id]
-    places = []
-    contract = figs.indicator.dataset.contract
-    if contract.units is not None:
-        names = [column.name for column in contract.key]
-        code = thing.key[names.index(contract.units.column)]
-        if contract.units.codes == "agencies":
-            places.append(f"agency:{code}")
-            code = _units(desk).get(code)
-        if code:
-            places.append(f"unit:{code}")
-    if thing.agency_id is not None and (code := _codes(desk).get(thing.agency_id)):
-        places.append(f"agency:{code}")
+    places = sums.places_of(figs.indicator, thing, _codes(desk), _units(desk))
     places.append(PROVINCE)
     found = _targets(desk, figs.indicator.name)
     return _aim(desk, found, one.output, places, one.period, one.value, part, lang)
+
+
+def of_periods(desk: Desk, actor: Actor, name: str) -> list[Sum]:
+    """The targets of an indicator for longer periods, each with the sum so far, as far as this person
+    may see all of it."""
+    indicator = desk.definitions().get(name)
+    found = _targets(desk, name)
+    if indicator is None or not found:
+        return []
+    decision = decide(actor, "dataset.read", indicator.dataset.resource)
+
+    def look() -> list[Sum]:
+        return sums.sums(
+            desk.lake, indicator, found, decision, _codes(desk), _units(desk), desk.now()
+        )
+
+    key = ("sums", name, indicator.version, cache_key(decision))
+    return desk.cache.value(key, (f"series:{name}", TOPIC), look, kept_s=60)
+
+
+def of_sum(desk: Desk, one: Sum, lang: str) -> Aim:
+    """A target for a longer period as an aim: what was reached of it, and how much time has gone by."""
+    row = period_row(desk, one, lang)
+    said = t(
+        "targets.sum_said", lang, said=row.said, place=row.place, period=one.period.in_sentence(lang),
+        elapsed=row.elapsed, until=one.until.in_sentence(lang),
+    )  # fmt: skip
+    said = f"{row.what}: {said}"
+    about = f"{said}. {t('targets.sum_value', lang)}: {row.value} ({row.there}); {row.ground}"
+    return Aim(row.status, said, about, one.value - one.bound, one.bound)
+
+
+def period_row(desk: Desk, one: Sum, lang: str) -> PeriodAim:
+    """A target for a longer period with the sum so far, in words."""
+    part = targets.part_of(one.output)
+    share = None if one.share is None else number(100 * one.share, lang, 1)
+    grain = t(f"targets.sum_grain_{one.period.grain}", lang)
+    limit = one.target.direction == "at_most"
+    said = t("targets.sum_of_nothing", lang)
+    if share is not None:
+        said = t(
+            "targets.sum_used" if limit else "targets.sum_reached", lang, share=share, grain=grain
+        )
+    status = Status("unknown", said)
+    passed = one.target.high is not None and one.value > one.target.high
+    if passed:
+        status = Status("warning", t("targets.sum_passed", lang, reached=said))
+    elif one.target.met(one.value) and (one.over or one.target.direction == "at_least"):
+        status = Status("ok", t("targets.sum_done", lang, reached=said))
+    elif one.over and one.whole:
+        status = Status("warning", t("targets.sum_failed", lang, reached=said))
+    asked = target_words.said_of(one.target, part, lang)
+    if one.target.verify:
+        asked += f" ({t('targets.verify', lang)})"
+    ground = one.target.ground
+    if one.target.ground_date:
+        ground += f", {date(one.target.ground_date, lang)}"
+    return PeriodAim(
+        what=one.output.title[lang],
+        place=desk.cache.value(
+            ("place", one.target.place, lang), (), lambda: _place(desk, one.target, lang)
+        ),
+        period=one.period.label(lang),
+        said=asked,
+        value=target_words.amount(one.value, part, lang),
+        status=status,
+        elapsed=number(100 * one.elapsed, lang, 1),
+        until=one.until.label(lang),
+        there=t(
+            "targets.sum_of" if one.whole else "targets.sum_missing", lang, there=one.there,
+            expected=one.expected,
+        ),
+        ground=ground,
+    )  # fmt: skip
+
+
+def period_sheet(desk: Desk, found: Sequence[Sum], lang: str) -> Sheet:
+    """The targets for longer periods as pages and files hold them."""
+    rows = [period_row(desk, one, lang) for one in found]
+    columns = ("measure", "place", "sum_period", "sum_target", "sum_value", "sum_share",
+               "sum_elapsed", "sum_until", "sum_there", "ground")  # fmt: skip
+    return Sheet(
+        t("targets.sums", lang),
+        tuple(t(f"targets.{name}", lang) for name in columns),
+        tuple(
+            (r.what, r.place, r.period, r.said, r.value, r.status.text, r.elapsed, r.until, r.there,
+             r.ground)
+            for r in rows
+        ),
+    )  # fmt: skip
 
 
 def of_score(

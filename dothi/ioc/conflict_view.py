@@ -15,15 +15,19 @@ from dothi.kernel.i18n import NOTHING, number, t
 from dothi.lake import loads, registry
 from dothi.lake.columns import Column
 from dothi.lake.loads import Contradiction
+from dothi.lake.overtaken import Later, overtaken
 from dothi.lake.registry import Dataset
+from dothi.lake.service import Lake
 from dothi.store.database import Connection
 
 
 def conflict_views(
-    conn: Connection, actor: Actor, dataset: Dataset, found: Sequence[Contradiction], lang: str
-) -> tuple[v.Conflict, ...]:
+    lake: Lake, conn: Connection, actor: Actor, dataset: Dataset,
+    found: Sequence[Contradiction], lang: str,
+) -> tuple[v.Conflict, ...]:  # fmt: skip
     """A dataset's contradictions as this person may see them, with what they may do about them."""
     seen = loads.shown(conn, actor, dataset, found)
+    replaced = overtaken(lake, conn, dataset, seen)
     may = decide(actor, "conflict.decide", dataset.resource).allowed
     files = dict(
         conn.execute(
@@ -49,7 +53,8 @@ def conflict_views(
             values = (number(c["value"], lang, spec.decimals) for c in one.candidates)
             named = what, (), [(f"{text} {spec.unit}", ()) for text in values]
         what, same, told = named
-        open_ = may and one.decided_at is None
+        later = replaced.get(one.id)
+        open_ = may and one.decided_at is None and later is None
         note = f"lake.hint_{one.hint}" if one.hint else "ioc.conflict_note"
         out.append(
             v.Conflict(
@@ -74,9 +79,17 @@ def conflict_views(
                 none_url=f"/conflicts/{one.id}/0" if open_ else None,
                 decided_by=who.get(one.decided_by or ""),
                 decided_at=one.decided_at,
+                later=v.Choice(_called(later, lang), f"/loads/{later.id}") if later else None,
+                later_at=later.at if later else None,
             )
         )
     return tuple(out)
+
+
+def _called(load: Later, lang: str) -> str:
+    """A load by its file, or by the door it came through."""
+    name = load.file_name or t(f"ioc.door_{load.door}", lang)
+    return t("ioc.load_called", lang, id=load.id, name=name)
 
 
 def _record(

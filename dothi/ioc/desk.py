@@ -319,14 +319,14 @@ class Desk:
             chips.append(w.Chip(level, f"{online}/{len(air.things)}", t("ioc.chip_online", lang)))
         return tuple(chips)
 
-    def counts(self, actor: Actor) -> inbox.Counts:
+    def counts(self, actor: Actor, filters: inbox.Filters | None = None) -> inbox.Counts:
         """How many work items are open for an actor."""
 
         def look() -> inbox.Counts:
             with self.db.transaction() as conn:
-                return inbox.counts(conn, actor)
+                return inbox.counts(conn, actor, filters)
 
-        return self.cache.value(("counts", who(actor)), ("work",), look, kept_s=10)
+        return self.cache.value(("counts", who(actor), filters), ("work",), look, kept_s=10)
 
     def latest(self, actor: Actor, lang: str) -> tuple[w.Latest, ...]:
         """The newest things that happened, of those the actor may know."""

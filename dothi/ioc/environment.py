@@ -288,6 +288,11 @@ def _day(day: Any) -> float | None:
 # -- work ---------------------------------------------------------------------------------------
 
 
+OWN_WORK = Filters(services=frozenset({"environment"}))
+"""The work items that the page is about."""
+OWN_WORK_URL = "/work?service=environment"
+
+
 def work(desk: Desk, actor: Actor, lang: str) -> v.WorkPanel:
     """The service's open work items, most urgent first.
 
@@ -295,10 +300,10 @@ def work(desk: Desk, actor: Actor, lang: str) -> v.WorkPanel:
     """
     if not desk.sees_work(actor):
         raise NotFound("identity.not_found")
-    filters = Filters(services=frozenset({"environment"}))
     with desk.db.transaction() as conn:
-        page = inbox.inbox(conn, actor, filters, limit=PANEL_WORK)
-        total = inbox.counts(conn, actor, filters).total
+        page = inbox.inbox(conn, actor, OWN_WORK, limit=PANEL_WORK)
+        total = inbox.counts(conn, actor, OWN_WORK).total
+    rows = rows_of(actor, page.items, desk.now(), lang)
     return v.WorkPanel(
-        f"{BASE}/work", ("work",), rows_of(actor, page.items, desk.now(), lang), total, "/work"
+        f"{BASE}/work", ("work",), rows, total, OWN_WORK_URL, t("ioc.work_environment", lang)
     )

@@ -55,7 +55,7 @@ def quality(desk: Desk, actor: Actor, lang: str) -> v.QualityView:
         loads_url = "/loads"
         with desk.db.transaction() as conn:
             found = loads.contradictions(conn, dataset_id=air.dataset.id, open_only=True, limit=20)
-            conflicts = conflict_views(conn, actor, air.dataset, found, lang)
+            conflicts = conflict_views(desk.lake, conn, actor, air.dataset, found, lang)
             waiting = conn.execute(
                 """SELECT count(*), max(q.load_id) FROM quarantine q JOIN load l ON l.id = q.load_id
                    WHERE l.dataset_id = %s AND l.state = 'committed'""",

@@ -7,7 +7,17 @@ from datetime import datetime, timedelta
 from dothi.identity.model import Actor
 from dothi.ioc import view as v
 from dothi.ioc.desk import HOURLY, PM25_DAY, TOPICS, Air, Desk
-from dothi.ioc.environment import BASE, aqi_class, attention, chart_url, clock, explain_url, highest
+from dothi.ioc.environment import (
+    BASE,
+    OWN_WORK,
+    OWN_WORK_URL,
+    aqi_class,
+    attention,
+    chart_url,
+    clock,
+    explain_url,
+    highest,
+)
 from dothi.ioc.environment_quality import COMPLETENESS_DAYS, completeness
 from dothi.kernel.i18n import date, number, t
 from dothi.kernel.time import VN
@@ -158,7 +168,7 @@ def _tile_stations(air: Air, lang: str) -> v.Tile:
 
 
 def _tile_work(desk: Desk, actor: Actor, air: Air, lang: str) -> v.Tile:
-    counts = desk.counts(actor)
+    counts = desk.counts(actor, OWN_WORK)
     critical = counts.by_severity.get(Severity.CRITICAL, 0)
     if counts.overdue:
         status = Status("critical", t("ioc.work_overdue", lang, count=counts.overdue))
@@ -168,13 +178,13 @@ def _tile_work(desk: Desk, actor: Actor, air: Air, lang: str) -> v.Tile:
         status = Status("ok", t("ioc.work_in_time", lang))
     return v.Tile(
         key="work",
-        title=t("ioc.tile_work", lang),
+        title=t("ioc.work_environment", lang),
         value=float(counts.total),
         unit=t("ioc.unit_work", lang),
         period=t("ioc.now", lang),
         status=status,
         at=air.now,
-        url="/work",
+        url=OWN_WORK_URL,
     )
 
 

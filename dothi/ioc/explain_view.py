@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from dothi.forms import store
 from dothi.identity.model import Actor
@@ -15,7 +16,7 @@ from dothi.ioc.desk import Desk
 from dothi.ioc.environment import aqi_class, attention
 from dothi.kernel import wqi
 from dothi.kernel.errors import NotFound
-from dothi.kernel.i18n import date, datetime_, number, t
+from dothi.kernel.i18n import NOTHING, date, datetime_, number, t
 from dothi.kernel.period import Period
 from dothi.kernel.time import VN, zone
 from dothi.lake import loads
@@ -23,7 +24,7 @@ from dothi.lake.model import Quality
 from dothi.web.view import Level, Status
 
 if TYPE_CHECKING:
-    from dothi.indicators.explain import Explanation, InputRow
+    from dothi.indicators.explain import Brought, Explanation, InputRow
 
 MOST_ROWS = 400
 WATER: dict[str, Level] = {
@@ -66,10 +67,10 @@ def explained(
         title=t("ioc.chart_of", lang, what=output.title[lang], place=found.thing.title(lang)),
         value=number(value, lang, output.decimals),
         unit="" if output.unit == "1" else output.unit,
-        period=_when(found, lang),
+        period=when(found.period, lang),
         status=status,
         words=definition.words[lang],
-        inputs=_inputs(found, lang),
+        inputs=_inputs(actor, found, lang),
         loads=_loads(desk, actor, found, lang),
         quality=_quality(found, lang),
         legal=definition.source,
@@ -93,24 +94,25 @@ def _verify(found: Explanation, output: str, lang: str) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _when(found: Explanation, lang: str) -> str:
-    """The period in words; an hour by its end, as Decision 1459 names it."""
-    if found.period.grain != "hour":
-        return found.period.label(lang)
-    end = found.period.end.astimezone(VN)
-    last = found.period.start.astimezone(VN)
+def when(period: Period, lang: str) -> str:
+    """A figure's period in words; an hour by its end, as Decision 1459 names it."""
+    if period.grain != "hour":
+        return period.label(lang)
+    end = period.end.astimezone(VN)
+    last = period.start.astimezone(VN)
     return f"{t('ioc.hour_of', lang, at=f'{end:%H:%M}')}, {date(last, lang)}"
 
 
 def _moment(row: InputRow, lang: str) -> str:
     """When a row was measured, or for which month, quarter or year it was reported."""
     time = row.dataset.contract.time
-    period = time.period(row.t) if time else None
-    return period.label(lang) if period else datetime_(row.t, lang)
+    period = row.period or (time.period(row.t) if time else None)
+    return when(period, lang) if period else datetime_(row.t, lang)
 
 
-def _inputs(found: Explanation, lang: str) -> v.Table:
-    rows = []
+def _inputs(actor: Actor, found: Explanation, lang: str) -> v.Table:
+    """The rows; figures of other indicators lead to what stands behind them."""
+    rows, links = list[tuple[str, ...]](), list[str | None]()
     for row in found.rows[:MOST_ROWS]:
         spec = row.dataset.contract.parameter(row.parameter)
         unit = "" if spec.unit == "1" else f" {spec.unit}"
@@ -121,17 +123,27 @@ def _inputs(found: Explanation, lang: str) -> v.Table:
                 f"{number(row.value, lang, spec.decimals)}{unit}",
                 t(f"lake.quality_{int(row.quality)}", lang),
                 t("common.yes" if row.entered else "common.no", lang),
-                str(row.load_id),
-                str(row.row_no),
+                NOTHING if row.period else str(row.load_id),
+                NOTHING if row.period else str(row.row_no),
             )
         )
+        known = row.period and row.value is not None
+        may = known and decide(actor, "dataset.read", row.dataset.resource).allowed
+        links.append(_explained(row, found.thing.id) if may else None)
     columns = ("time", "what", "value", "quality", "used", "load", "row")
     return v.Table(
         tuple(t(f"ioc.input_{name}", lang) for name in columns),
         tuple(rows),
         numeric=(2, 5, 6),
         total=len(found.rows),
+        links=tuple(links),
     )
+
+
+def _explained(row: InputRow, thing: int) -> str:
+    assert row.period is not None
+    asked = {"indicator": row.dataset.name, "thing": thing, "period": row.period.code}
+    return f"/ioc/explain?{urlencode(asked)}"
 
 
 def _quality(found: Explanation, lang: str) -> tuple[v.Fact, ...]:
@@ -167,22 +179,24 @@ def _via(door: str, typed: tuple[list[str], str] | None, who: dict[str, str], la
 
 
 def _loads(desk: Desk, actor: Actor, found: Explanation, lang: str) -> tuple[v.LoadRef, ...]:
-    by_load: dict[int, list[Any]] = {}
-    for row in found.rows:
-        by_load.setdefault(row.load_id, []).append(row)
-    dataset = found.rows[0].dataset if found.rows else None
-    may = dataset is not None and decide(actor, "load.read", loads.resource(dataset, 0)).allowed
+    brought = _brought(found)
+    datasets = {one.dataset.id: one.dataset for one in brought.values()}
+    may = {
+        number for number, one in datasets.items()
+        if decide(actor, "load.read", loads.resource(one, 0)).allowed
+    }  # fmt: skip
     with desk.db.transaction() as conn:
-        typed = store.typed_by(conn, sorted(found.loads)) if may else {}
+        shown = [load for load, one in brought.items() if one.dataset.id in may]
+        typed = store.typed_by(conn, sorted(shown)) if shown else {}
         people = {ref for authors, by in typed.values() for ref in (*authors, by)}
         who = in_words_of(conn, people, lang)
     refs = []
     for load_id, facts in sorted(found.loads.items(), reverse=True):
-        rows = sorted({r.row_no for r in by_load[load_id]})
+        one = brought[load_id]
         text = (
-            t("ioc.one_row", lang, row=rows[0])
-            if len(rows) == 1
-            else t("ioc.some_rows", lang, count=len(rows), first=rows[0], last=rows[-1])
+            t("ioc.one_row", lang, row=one.first)
+            if one.rows == 1
+            else t("ioc.some_rows", lang, count=one.rows, first=one.first, last=one.last)
         )
         refs.append(
             v.LoadRef(
@@ -190,8 +204,23 @@ def _loads(desk: Desk, actor: Actor, found: Explanation, lang: str) -> tuple[v.L
                 sha256=facts.file_sha256 or "—",
                 rows=text,
                 at=facts.at,
-                url=f"/loads/{load_id}" if may else None,
+                url=f"/loads/{load_id}" if one.dataset.id in may else None,
                 via=_via(facts.door, typed.get(load_id), who, lang),
             )
         )
     return tuple(refs[:100])
+
+
+def _brought(found: Explanation) -> dict[int, Brought]:
+    """What each load brought, whether to the figure itself or to those that it is made of."""
+    from dothi.indicators.explain import Brought
+
+    out = {one.load_id: one for one in found.below}
+    numbers: dict[tuple[int, int], set[int]] = {}
+    for row in found.rows:
+        if row.period is None:
+            numbers.setdefault((row.dataset.id, row.load_id), set()).add(row.row_no)
+    datasets = {row.dataset.id: row.dataset for row in found.rows}
+    for (dataset, load), rows in numbers.items():
+        out[load] = Brought(datasets[dataset], load, len(rows), min(rows), max(rows))
+    return out

@@ -11,6 +11,7 @@ from typing import Any
 from dothi.identity.model import Actor
 from dothi.identity.policy import Resource, decide
 from dothi.indicators.model import Definition, Output
+from dothi.indicators.sums import Sum
 from dothi.ioc import aims, counts, figures, overview, overview_panels
 from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
@@ -54,6 +55,7 @@ class _Found:
     place: str = ""
     stream: int | None = None
     aim: aims.Aim | None = None
+    periods: tuple[Sum, ...] = ()
 
 
 def view(
@@ -82,6 +84,7 @@ def view(
             tuple(_compared(row, lang, found.decimals) for row in compare.rows),
             numeric=tuple(range(1, len(compare.columns))),
         ),
+        periods=tuple(aims.of_sum(desk, one, lang).row for one in found.periods),
         others=found.rows,
         others_title=found.others.title,
         facts=found.facts,
@@ -118,7 +121,10 @@ def sheets(
 ) -> tuple[Sheet, ...]:
     """The page's tables as files hold them: the others first, they are what one counts with."""
     found = _found(desk, actor, lang, span, key, thing)
-    return (found.others, found.compare) if found.others.rows else (found.compare,)
+    first = (found.others, found.compare) if found.others.rows else (found.compare,)
+    if not found.periods:
+        return first
+    return (*first, aims.period_sheet(desk, found.periods, lang))
 
 
 def subject(desk: Desk, actor: Actor, span: Span, key: str, thing: int | None) -> Subject:
@@ -144,7 +150,8 @@ def _found(desk: Desk, actor: Actor, lang: str, span: Span, key: str, thing: int
         figs = figures.visible(desk, actor, key[2:])
         if figs is None or not figs.newest:
             raise NotFound("web.no_page")
-        return _measured(desk, figs, lang, span, thing)
+        periods = tuple(aims.of_periods(desk, actor, key[2:]))
+        return replace(_measured(desk, figs, lang, span, thing), periods=periods)
     card = overview.card(desk, actor, lang, span, key)
     if key.startswith("work_"):
         return _of_work(desk, actor, lang, span, key, card)
@@ -306,7 +313,9 @@ def _compare(
     if aim is not None:
         rows.append((t("targets.row_title", lang, said=aim.said), aim.bound, aim.difference))
     for limit in one.limits:
-        title = t("overview.limit_row", lang, source=limit.source.split(",")[0])
+        # Of several limits each says which it is; of one the document is enough.
+        source = limit.source if len(one.limits) > 1 else limit.source.split(",")[0]
+        title = t("overview.limit_row", lang, source=source)
         rows.append((title, limit.limit, one.value - limit.limit))
     if whole is not None and whole.period == one.period:
         rows.append((t("overview.whole", lang), whole.value, one.value - whole.value))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from dothi.identity.model import Actor
 from dothi.identity.policy import Decision, cache_key, decide
@@ -22,6 +23,9 @@ from dothi.lake.contract import Contract
 from dothi.lake.registry import Dataset, Thing
 from dothi.web.view import Level
 
+Sort = Literal["stations", "reporters", "units", "things"]
+"""What series are of: stations that send, agencies that report, administrative units, or anything
+else that is watched."""
 LONGEST_RHYTHM = timedelta(days=1)
 """A station sends at least daily."""
 LEAST: Mapping[Grain, int] = {"hour": 2, "day": 30, "month": 12, "quarter": 8, "year": 5}
@@ -215,7 +219,16 @@ class Signal:
     patience: timedelta
     stream_id: int
 
+    @property
+    def period(self) -> Period | None:
+        """Of which month, quarter or year the newest value is; None where the rhythm is none."""
+        time = self.dataset.contract.time
+        return time.period(self.seen) if time else None
+
     def online(self, now: datetime) -> bool:
+        """Whether there is what the rhythm promises: of months the last one that has ended."""
+        if (period := self.period) is not None:
+            return period >= Period.containing(period.grain, now, period.zone).previous()
         return now - self.seen <= self.patience
 
 
@@ -231,6 +244,15 @@ def of_station(contract: Contract) -> bool:
     """Whether what a dataset measures is sent by stations."""
     rhythm = contract.time.rhythm if contract.time else None
     return contract.form is None and rhythm is not None and rhythm <= LONGEST_RHYTHM
+
+
+def sort_of(contract: Contract) -> Sort:
+    """What a dataset's series are of."""
+    if contract.form is not None or (contract.units and contract.units.codes == "agencies"):
+        return "reporters"
+    if of_station(contract):
+        return "stations"
+    return "units" if contract.units else "things"
 
 
 def watched(desk: Desk, actor: Actor) -> list[Signal]:
@@ -251,12 +273,17 @@ def watched(desk: Desk, actor: Actor) -> list[Signal]:
 
 def of_stations(desk: Desk, figures: Figures) -> bool:
     """Whether an indicator's figures are of stations, and not of agencies that report."""
+    base = measured_in(desk, figures)
+    return base is None or base.contract.form is None
+
+
+def measured_in(desk: Desk, figures: Figures) -> Dataset | None:
+    """The dataset that an indicator's figures rest on in the end, the first of several."""
     definitions = desk.definitions()
     name = figures.indicator.name
     while name in definitions:
         name = next(iter(definitions[name].definition.inputs))
-    base = next((d for d in desk.datasets() if d.name == name), None)
-    return base is None or base.contract.form is None
+    return next((d for d in desk.datasets() if d.name == name), None)
 
 
 def _signals(desk: Desk, dataset: Dataset, decision: Decision) -> list[Signal]:

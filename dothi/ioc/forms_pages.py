@@ -26,6 +26,7 @@ from dothi.ioc.forms_view import BASE
 from dothi.kernel.errors import Conflict, DothiError, Invalid, NotFound
 from dothi.kernel.i18n import t
 from dothi.lake import workbook as workbooks
+from dothi.lake.form_lines import MOST_LINES
 from dothi.lake.loading import FileStore
 from dothi.web.access import lang_of
 from dothi.web.problem import status_of
@@ -33,6 +34,7 @@ from dothi.web.site import Site, see_other
 
 _ONE = f"{BASE}/{{form:str}}/{{period:str}}/{{party:str}}"
 _DROP = re.compile(r"drop\.([0-9a-f]{64})\.([a-z][a-z0-9_]{0,62})?")
+_ROW = re.compile(r"(?:line|cell)\.(\d{1,4})(?:\..*)?", re.ASCII)
 _Request = Request[Any, Any, Any]
 _Actor = NamedDependency[Actor]
 _Desk = NamedDependency[Desk]
@@ -75,9 +77,11 @@ def forms_one(
     site: _Site,
     desk: _Desk,
     forms: _Forms,
+    more: FromQuery[int] = 0,
 ) -> Response[str]:
-    """One return."""
-    return _page(request, site, desk, forms, actor, (form, period, party))
+    """One return; `more`: so many empty rows under its table."""
+    place = (form, period, party)
+    return _page(request, site, desk, forms, actor, place, more=max(0, min(more, MOST_LINES)))
 
 
 @post(
@@ -101,12 +105,10 @@ def forms_save(
 ) -> Any:
     """Keep what was typed, with its evidence; and hand it in, if that button was pressed."""
     place = forms.place(actor, form, period, party)
-    typed = {
-        asked.name: str(data[asked.name])
-        for asked in place.form.asked
-        if isinstance(data.get(asked.name), str)
-    }
     note, act = str(data.get("note", "")), str(data.get("act", "save"))
+    names = [asked.name for asked in place.form.asked]
+    typed = {name: data[name] for name in names if isinstance(data.get(name), str)}
+    lines = _lines(data, names, act) if place.form.lines is not None else None
     files.folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="upload-", dir=files.folder) as kept:
         uploads = [
@@ -118,19 +120,20 @@ def forms_save(
         filled = isinstance(book, UploadFile) and bool(book.filename)
         try:
             forms.save(
-                actor, place, typed, version=_number(data.get("version")), note=note,
+                actor, place, typed if lines is None else lines, version=_number(data.get("version")), note=note,
                 lang=lang_of(request), uploads=uploads, drop=_dropped(data),
                 workbook=_received(kept, book, "")
                 if filled and isinstance(book, UploadFile) else None,
                 submit=act == "submit",
             )  # fmt: skip
         except DothiError as error:
-            sent = Sent(typed, note, error, stale=error.key == "forms.stale")
+            sent = Sent(typed, lines, note, error, stale=error.key == "forms.stale")
             page = _page(request, site, desk, forms, actor, (form, period, party), sent)
             page.status_code = status_of(error)
             return page
     done = "handed_in" if act == "submit" else "saved"
-    return see_other(f"{forms_view.url_of(place)}?done={done}")
+    more = "&more=1#table-end" if act == "add" else ""
+    return see_other(f"{forms_view.url_of(place)}?done={done}{more}")
 
 
 @post(f"{_ONE}/{{act:str}}", opt={"access": "form.read"}, status_code=303, sync_to_thread=True)
@@ -180,15 +183,21 @@ def forms_workbook(
 ) -> Response[bytes]:
     """The return as a workbook to fill in."""
     content = forms.workbook(actor, form, period, party, lang_of(request))
-    named = quote(f"{form}-{period}-{party}.xlsx", safe="")
-    return Response(
-        content,
-        media_type=workbooks.MEDIA_TYPE,
-        headers={
-            "content-disposition": f"attachment; filename*=UTF-8''{named}",
-            "cache-control": "no-store",
-        },
-    )
+    return _download(content, workbooks.MEDIA_TYPE, f"{form}-{period}-{party}.xlsx")
+
+
+@get(f"{_ONE}/return.csv", opt={"access": "form.enter"}, sync_to_thread=True)
+def forms_csv(
+    request: _Request,
+    form: FromPath[str],
+    period: FromPath[str],
+    party: FromPath[str],
+    actor: _Actor,
+    forms: _Forms,
+) -> Response[bytes]:
+    """The return as CSV to fill in."""
+    content = forms.csv(actor, form, period, party, lang_of(request))
+    return _download(content, "text/csv", f"{form}-{period}-{party}.csv")
 
 
 @get(f"{_ONE}/evidence/{{sha256:str}}", opt={"access": "form.read"}, sync_to_thread=True)
@@ -208,12 +217,23 @@ def forms_evidence(
     return answer
 
 
+def _download(content: bytes, media: str, name: str) -> Response[bytes]:
+    return Response(
+        content,
+        media_type=media,
+        headers={
+            "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+            "cache-control": "no-store",
+        },
+    )
+
+
 def _page(
     request: _Request, site: Site, desk: Desk, forms: Forms, actor: Actor,
-    place: tuple[str, str, str], sent: Sent | None = None,
+    place: tuple[str, str, str], sent: Sent | None = None, more: int = 0,
 ) -> Response[str]:  # fmt: skip
     lang = lang_of(request)
-    view = forms_return.one(desk, actor, lang, forms.look(actor, *place), sent)
+    view = forms_return.one(desk, actor, lang, forms.look(actor, *place), sent, more)
     shell = site.shell(request, view.form, BASE)
     page = site.page(request, "forms/one.html", shell, view)
     page.headers["cache-control"] = "no-store"
@@ -233,6 +253,23 @@ def _dropped(data: dict[str, Any]) -> list[tuple[bytes, str]]:
     return [(bytes.fromhex(one[1]), one[2] or "") for one in found if one]
 
 
+def _lines(
+    data: dict[str, Any], names: list[str], act: str
+) -> list[tuple[str, dict[str, str]]]:  # fmt: skip
+    """The lines of a table that were sent, in the order of the page, without empty ones and the one
+    that is taken away."""
+    numbers = {int(one[1]) for one in map(_ROW.fullmatch, data) if one}
+    out: list[tuple[str, dict[str, str]]] = []
+    for number in sorted(numbers):
+        key = data.get(f"line.{number}")
+        cells = {name: data.get(f"cell.{number}.{name}") for name in names}
+        typed = {name: text for name, text in cells.items() if isinstance(text, str)}
+        key = key if isinstance(key, str) else ""
+        if act != f"remove.{number}" and (key.strip() or any(map(str.strip, typed.values()))):
+            out.append((key, typed))
+    return out
+
+
 def _number(text: Any) -> int:
     """The version that the page was made from; -1, which none has, for anything else."""
     plain = str(text)
@@ -242,7 +279,8 @@ def _number(text: Any) -> int:
 router = Router(
     "/",
     route_handlers=[
-        forms_mine, forms_plan, forms_one, forms_save, forms_act, forms_workbook, forms_evidence,
+        forms_mine, forms_plan, forms_one, forms_save, forms_act, forms_workbook, forms_csv,
+        forms_evidence,
     ],
     include_in_schema=False,
 )  # fmt: skip

@@ -123,6 +123,7 @@ def _row(
         change=known.change,
         trend=leader_numbers.trend(known, lang),
         aim=known.aim.row if known.aim else None,
+        periods=known.periods,
         spark=known.spark,
         at=known.at,
         stale=known.stale,

@@ -53,6 +53,7 @@ class Known:
     url: str | None
     change: Change | None = None
     aim: aims.Aim | None = None
+    periods: tuple[o.AimRow, ...] = ()
     spark: tuple[float | None, ...] = ()
     at: datetime | None = None
     stale: bool = False
@@ -68,7 +69,7 @@ def there(desk: Desk, actor: Actor, lang: str) -> dict[str, Callable[[], Known]]
         if key in COUNTS:
             made[key] = lambda key=key, make=make: _count(key, make())
     for figs in figures.every(desk, actor):
-        made[overview.key_of(figs)] = lambda figs=figs: _figure(desk, figs, lang, spans)
+        made[overview.key_of(figs)] = lambda figs=figs: _figure(desk, actor, figs, lang, spans)
     for one in _scores(desk, actor):
         for part in _parts(one):
             made[f"s_{one.name} {part}"] = lambda one=one, part=part: _score(desk, one, part, lang)
@@ -104,7 +105,7 @@ def _count(key: str, card: o.Card) -> Known:
     )  # fmt: skip
 
 
-def _figure(desk: Desk, figs: Figures, lang: str, spans: dict[Name, Span]) -> Known:
+def _figure(desk: Desk, actor: Actor, figs: Figures, lang: str, spans: dict[Name, Span]) -> Known:
     card = overview.indicator_card(desk, figs, lang, spans["today"])
     definition = figs.indicator.definition
     change, top = card.change, figs.top
@@ -125,8 +126,17 @@ def _figure(desk: Desk, figs: Figures, lang: str, spans: dict[Name, Span]) -> Kn
         card.title, card.text, card.unit, card.about, card.status, definition.outputs[0].better,
         card.figure_url, change=change,
         aim=aims.of_figure(desk, figs, top, lang) if top else None,
-        spark=spark, at=card.at, stale=card.stale, service=definition.pack,
+        periods=_periods(desk, actor, figs, lang), spark=spark, at=card.at, stale=card.stale, service=definition.pack,
     )  # fmt: skip
+
+
+def _periods(desk: Desk, actor: Actor, figs: Figures, lang: str) -> tuple[o.AimRow, ...]:
+    """The province's targets for whole periods, over which the indicator's counts are added."""
+    return tuple(
+        aims.of_sum(desk, one, lang).row
+        for one in aims.of_periods(desk, actor, figs.indicator.name)
+        if one.target.place == aims.PROVINCE
+    )
 
 
 # -- scores -----------------------------------------------------------------------------------------

@@ -49,6 +49,7 @@ class NumberRow:
     change: Change | None = None
     trend: Status | None = None
     aim: AimRow | None = None
+    periods: tuple[AimRow, ...] = ()
     spark: tuple[float | None, ...] = ()
     at: dt.datetime | None = None
     stale: bool = False

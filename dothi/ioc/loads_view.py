@@ -25,6 +25,7 @@ from dothi.lake.registry import Dataset
 from dothi.web.view import Status
 
 PAGE = 40
+MOST_CONFLICTS = 200
 MOST_REJECTED = 200
 DOORS = (*FILE_DOORS, "demo")
 MOST_CHOICES = 12
@@ -120,8 +121,10 @@ def one(desk: Desk, actor: Actor, lang: str, load_id: int) -> v.LoadView:
         form = load.report.get("form", {})
         refs = {*form.get("authors", ()), form.get("approved_by", "")} - {""}
         who = in_words_of(conn, refs, lang)
-        found = loads.contradictions(conn, load_id=load_id)
-        conflicts = conflict_views(conn, actor, dataset, found, lang)
+        found = loads.contradictions(conn, load_id=load_id, limit=MOST_CONFLICTS + 1)
+        more_conflicts = len(found) > MOST_CONFLICTS
+        found = found[:MOST_CONFLICTS]
+        conflicts = conflict_views(desk.lake, conn, actor, dataset, found, lang)
         may = decide(actor, "quarantine.read", dataset.resource).allowed
         rejected = (
             tuple(
@@ -138,6 +141,7 @@ def one(desk: Desk, actor: Actor, lang: str, load_id: int) -> v.LoadView:
         facts=(*_facts(load, lang), *_typed(load, dataset, actor, who, lang)),
         findings=_findings(load, expected, may, lang),
         conflicts=conflicts,
+        most_conflicts=MOST_CONFLICTS if more_conflicts else None,
         rejected=rejected,
         use_url=f"{LOADS}/{load_id}/use",
         upload=_upload(dataset, actor, lang),

@@ -52,6 +52,15 @@ class CardsView:
     download_url: str
     on_duty: str | None = None
 
+    @property
+    def rows(self) -> str:
+        """How many tiles a desktop shows in a row: six or five, whichever leaves fewer places empty; of
+        a few, four."""
+        count = len(self.cards)
+        if count < 5:
+            return "by-four"
+        return "by-five" if count > 6 and -count % 5 < -count % 6 else "by-six"
+
 
 @dataclass(frozen=True)
 class AgencyRow:
@@ -184,6 +193,8 @@ class FigureView:
     rows_url: str | None = None
     assign_url: str | None = None
     aim: AimRow | None = None
+    periods: tuple[AimRow, ...] = ()
+    """Targets for longer periods, over which the figure is added."""
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from dothi.ioc import overview_view as o
 from dothi.ioc import view as v
 from dothi.ioc.catalogue import DATA
 from dothi.ioc.desk import Desk
-from dothi.ioc.figures import Figures, Signal
+from dothi.ioc.figures import Figures, Signal, Sort
 from dothi.ioc.span import Span
 from dothi.ioc.subjects import AGENCIES, INDICATORS
 from dothi.kernel.errors import NotFound
 from dothi.kernel.i18n import number, t
+from dothi.kernel.period import Period
 from dothi.lake import registry
 from dothi.lake.columns import Parameter
 from dothi.lake.model import Quality
@@ -213,26 +214,36 @@ def things(desk: Desk, actor: Actor, lang: str, span: Span, one: Service) -> v.S
     measured = _measured(desk, actor, one)
     table = one.section("table")
     only = frozenset(table.datasets) if table else frozenset()
-    listed = [
-        _thing(one, figs, signal.thing, signal.seen, signal.online(span.end),
-               measured.get(signal.thing.id, ()), signal.stream_id, span, lang)
-        for signal in _signals(desk, actor, one)
-        if not only or signal.dataset.name in only
-        for figs in (_figures_of(one, signal.thing.id),)
-    ]  # fmt: skip
+    sorts, listed = set[Sort](), list[v.Station]()
+    for signal in _signals(desk, actor, one):
+        if only and signal.dataset.name not in only:
+            continue
+        sorts.add(sort := figures.sort_of(signal.dataset.contract))
+        thing = signal.thing
+        listed.append(
+            _thing(one, _figures_of(one, thing.id), thing, sort, signal.seen, signal.period,
+                   signal.online(span.end), measured.get(thing.id, ()), signal.stream_id, span, lang)
+        )  # fmt: skip
     sending = {station.id for station in listed}
     for figs in one.figures if not only else ():  # over things of other packs
+        base = figures.measured_in(desk, figs)
+        sort = figures.sort_of(base.contract) if base else "things"
         for number_, latest in figs.newest.items():
             if str(number_) not in sending:
                 sending.add(str(number_))
+                sorts.add(sort)
+                named = latest.period if figs.indicator.definition.by_calendar else None
                 listed.append(
-                    _thing(one, figs, figs.things[number_], latest.period.end, figs.fresh(latest),
-                           (), latest.stream_id, span, lang)
+                    _thing(one, figs, figs.things[number_], sort, latest.period.end, named,
+                           figs.fresh(latest), (), latest.stream_id, span, lang)
                 )  # fmt: skip
     listed.sort(key=lambda s: (_URGENT_FIRST.index(s.status.level if s.status else "ok"), s.name))
+    sort = sorts.pop() if len(sorts) == 1 else "things"
+    there = sum(s.online for s in listed)
     return v.StationsView(
-        overview.url("stations", one.base, r=span.name), one.topics, tuple(listed),
-        sum(s.online for s in listed), t("pack.things", lang),
+        overview.url("stations", one.base, r=span.name), one.topics, tuple(listed), there,
+        t(f"pack.of_{sort}", lang),
+        t(f"pack.counted_{sort}", lang, there=there, total=len(listed)),
     )  # fmt: skip
 
 
@@ -241,11 +252,12 @@ def _figures_of(one: Service, thing: int) -> Figures | None:
 
 
 def _thing(
-    one: Service, figs: Figures | None, thing: registry.Thing, seen: datetime, online: bool,
-    measured: Iterable[_Value], stream: int, span: Span, lang: str,
+    one: Service, figs: Figures | None, thing: registry.Thing, sort: Sort, seen: datetime,
+    period: Period | None, online: bool, measured: Iterable[_Value], stream: int, span: Span,
+    lang: str,
 ) -> v.Station:  # fmt: skip
-    sending = "overview.online" if online else "overview.offline"
-    signal = status = Status("ok" if online else "notice", t(sending, lang))
+    standing = t(f"pack.{'there' if online else 'lacks'}_{sort}", lang)
+    signal = status = Status("ok" if online else "notice", standing)
     latest = figs.newest.get(thing.id) if figs else None
     value = None
     if figs and latest and figs.fresh(latest):
@@ -270,7 +282,7 @@ def _thing(
         aqi_class=None,
         at=seen,
         online=online,
-        reason=None if online or status is signal else t("ioc.no_signal", lang),
+        reason=None if online or status is signal else standing,
         chart_url=overview.url(
             "chart", one.base, stream=latest.stream_id if latest else stream, r=span.name
         ),
@@ -282,11 +294,12 @@ def _thing(
         placed=thing.lon is not None and thing.lat is not None,
         value=value,
         status=status,
+        period=period.label(lang) if period else None,
     )
 
 
 def _with_unit(said: str, unit: str) -> str:
-    return said if unit in ("1", "count") else f"{said} {unit}"
+    return said if unit in ("1", "count", "pH") else f"{said} {unit}"  # a pH is said without
 
 
 def chart(
@@ -403,10 +416,9 @@ def map_of(desk: Desk, listed: v.StationsView, lang: str) -> v.MapView | None:
 
 
 def _map(desk: Desk, listed: v.StationsView, lang: str) -> v.MapView:
-    silent = len(listed.stations) - listed.online
-    about = t("pack.map_about", lang, online=listed.online, silent=silent)
     ground = overview_panels.ground(desk, listed, lang)
-    return replace(ground, title=t("pack.map", lang), subtitle=about, legend=False)
+    title = t("pack.on_map", lang, what=listed.title)
+    return replace(ground, title=title, subtitle=listed.counted or "", legend=False)
 
 
 def _facts(desk: Desk, actor: Actor, lang: str, pack: Pack) -> tuple[v.Fact, ...]:

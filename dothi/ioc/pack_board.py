@@ -146,7 +146,7 @@ def league(lang: str, span: Span, one: Service, n: int) -> ListView:
         )  # fmt: skip
     return ListView(
         name=f"section-{n}",
-        title=figs.indicator.definition.title[lang],
+        title=output.title[lang],
         subtitle=t(f"pack.order_{output.better}", lang),
         url=overview.url(f"section-{n}", one.base, r=span.name),
         topics=(f"series:{figs.indicator.dataset.name}",),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from litestar import MediaType, Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter, URLEncodedBody
 
+from dothi.identity import agencies as known_agencies
 from dothi.identity.model import Actor
-from dothi.identity.policy import Resource, require
+from dothi.identity.policy import Resource, decide, require
 from dothi.ioc import (
     environment,
     environment_quality,
@@ -29,8 +29,8 @@ from dothi.ioc.environment import BASE
 from dothi.ioc.overview import BASE as OVERVIEW
 from dothi.kernel.errors import Invalid, NotFound
 from dothi.kernel.i18n import t
-from dothi.lake.api import undo as undo_for
 from dothi.lake.loads import decide_conflict
+from dothi.lake.loads_api import undo as undo_for
 from dothi.lake.service import Lake
 from dothi.web.access import lang_of
 from dothi.web.site import CHIP_TOPICS, Site, see_other, tagged
@@ -224,21 +224,26 @@ def work_list(
         severities=frozenset(severities), states=frozenset(states), agencies=agencies,
         services=services,
     )  # fmt: skip
-    address = f"/work?severity={severity}&state={standing}"
-    if agency is not None:
-        address += f"&agency={agency}"
-    if service:
-        address += f"&service={quote(service)}"
+    asked = {"severity": severity, "state": standing, "agency": agency, "service": service}
+    address = work_view.list_url(asked)
     with desk.db.transaction() as conn:
         found = inbox.inbox(conn, actor, filters, after=after)
         counts = inbox.counts(conn, actor, filters)
+        of = [
+            one.name(lang) for one in known_agencies.agencies(conn)
+            if one.id == agency and decide(actor, "agency.read", Resource("agency", one.code)).allowed
+        ]  # fmt: skip
+    if service:  # a service of which somebody sees nothing has no name for them
+        sees = counts.total and service in desk.packs
+        of.insert(0, desk.packs[service].title[lang] if sees else service)
     view = v.WorkListView(
         url=address,
         topics=("work",),
         rows=work_view.rows_of(actor, found.items, desk.now(), lang),
         total=counts.total,
-        states=work_view.state_choices(standing, severity, lang),
-        next_url=f"{address}&after={found.after}" if found.after else None,
+        states=work_view.state_choices(asked, lang),
+        narrowed=work_view.narrowed(asked, of, lang),
+        next_url=work_view.list_url(asked, after=found.after) if found.after else None,
     )
     if "hx-request" in request.headers:
         return tagged(request, site.pages.render("work_rows.html", lang, view=view))

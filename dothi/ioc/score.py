@@ -75,10 +75,29 @@ class _Known:
     """Of the period, by agency, unit and component: all agencies, and the units of the one asked for."""
     past: dict[str, Figure]
     """Totals of who is asked for, by period."""
+    without: frozenset[str]
+    """The inputs of which there is no row of who is asked for, up to the period's end."""
 
     def points(self, component: str, agency: str, unit: str) -> s.Points:
         found = self.figures.get((agency, unit, component))
         return s.Points(found.points, found.most) if found else s.Points(None, None)
+
+    def group(self, name: str, lang: str) -> s.Points:
+        """The points of a group of who is asked for; without any, whether data is lacking."""
+        points = self.points(f"group {name}", self.asked.agency, self.asked.unit)
+        if points.points is not None:
+            return points
+        level = level_of(self.asked)
+        lacks = any(
+            c.rows in self.without and level in c.levels
+            for c in self.one.score.components.values() if c.group == name
+        )  # fmt: skip
+        return replace(points, none=t("score.no_rows" if lacks else "score.not_applicable", lang))
+
+
+def level_of(what: Asked) -> str:
+    """Whether the province, an agency or a unit is asked for, as `Component.levels` says it."""
+    return "province" if what.agency == ALL else "agency" if what.unit == ALL else "unit"
 
 
 def asked(desk: Desk, period: str, agency: str, unit: str, flaw: str = "") -> Asked:
@@ -129,6 +148,7 @@ def _look(desk: Desk, one: Scored, lang: str, what: Asked) -> _Known:
             f"(agency = ? AND unit = ? AND component = '{TOTAL}' AND period IN ({marks}))",
             [what.period.code, what.agency, what.agency, what.unit, *past],
         )  # fmt: skip
+        without = frozenset(name for name in one.inputs if not _has_rows(view, one, name, what))
     with desk.db.transaction() as conn:
         names = {a.code: a.name(lang) for a in agencies.agencies(conn)}
     now = [f for f in found if f.period == what.period.code]
@@ -137,7 +157,30 @@ def _look(desk: Desk, one: Scored, lang: str, what: Asked) -> _Known:
         {(f.agency, f.unit, f.component): f for f in now},
         {f.period: f for f in found
          if (f.agency, f.unit, f.component) == (what.agency, what.unit, TOTAL)},
+        without,
     )  # fmt: skip
+
+
+def _has_rows(view: View, one: Scored, name: str, what: Asked) -> bool:
+    """Whether an input holds anything of an agency (of a unit: its agency's) that the period could
+    count."""
+    from dothi.indicators.rewrite import quoted
+
+    dataset, score = one.inputs[name], one.score
+    conditions, parameters = ["true"], list[Any]()
+    if what.agency != ALL:
+        conditions.append(f"{quoted(score.agency)} = ?")
+        parameters.append(what.agency)
+    if name in score.named:
+        conditions.append(f"{quoted(score.named[name])} = ?")
+        parameters.append(what.period.code)
+    elif name in score.since:
+        types = {column.name: column.type for column in dataset.contract.columns}
+        is_day = types[score.since[name]] == "date"
+        conditions.append(f"{quoted(score.since[name])} < ?")
+        parameters.append(what.period.next().first_day if is_day else what.period.end)
+    asked_ = f"SELECT 1 FROM {view.records(dataset)} WHERE {' AND '.join(conditions)} LIMIT 1"
+    return bool(view.execute(asked_, parameters).fetchall())
 
 
 def _past(period: Period) -> list[Period]:
@@ -207,7 +250,7 @@ def head(desk: Desk, actor: Actor, lang: str, what: Asked) -> s.HeadView:
         change=change,
         aim=_aim(desk, known, what, total.points, lang),
         groups=tuple(
-            s.Group(name, title[lang], known.points(f"group {name}", what.agency, what.unit))
+            s.Group(name, title[lang], known.group(name, lang))
             for name, title in one.score.groups.items()
         ),
         past=tuple(_bar(known, p, what, lang) for p in _past(period)),
@@ -272,8 +315,7 @@ def components(desk: Desk, actor: Actor, lang: str, what: Asked) -> s.Components
             for c in score.components.values()
             if c.group == name and c.behind is None
         )
-        points = known.points(f"group {name}", what.agency, what.unit)
-        groups.append((s.Group(name, title[lang], points), rows))
+        groups.append((s.Group(name, title[lang], known.group(name, lang)), rows))
     return s.ComponentsView(what.url("components"), TOPICS, tuple(groups))
 
 
@@ -283,11 +325,15 @@ def _component(known: _Known, component: Component, what: Asked, lang: str) -> s
     most = ceiling.most if ceiling else 0.0
     threshold = ceiling.threshold if ceiling else None
     percent = component.unit == "%"
-    ratio = counts = ""
+    ratio = counts = none = why = ""
     parts: list[str] = []
-    if found is not None and found.ratio is not None:
+    if found is None or found.ratio is None:
+        none, why = _without(known, component, what, lang)
+    else:
         unit = " %" if percent else f" {component.unit}"
         ratio = number(found.ratio, lang, 2) + unit
+        if component.factor is not None:
+            parts.append(_terms(known, component, found, what, lang))
         counts = f"{number(found.numerator, lang)} / {number(found.denominator, lang)}"
         for other in known.one.score.components.values():
             part = known.figures.get((what.agency, what.unit, other.name))
@@ -298,11 +344,38 @@ def _component(known: _Known, component: Component, what: Asked, lang: str) -> s
         title=component.title[lang],
         counts=counts,
         ratio=ratio,
+        none=none,
+        why=why,
         threshold=f"≥ {number(threshold, lang)} %" if threshold is not None else "",
         points=s.Points(found.points if found else None, most or None),
         tracked=not most,
         parts=tuple(parts),
         verify=component.verify[lang] if component.verify else None,
+    )
+
+
+def _without(known: _Known, component: Component, what: Asked, lang: str) -> tuple[str, str]:
+    """Why a component has no figure: it is not said of these at all, there is no data that it could
+    count, or nothing of what there is counts."""
+    level = level_of(what)
+    if level not in component.levels:
+        return t("score.not_applicable", lang), t(f"score.not_of_{level}", lang)
+    if component.rows in known.without:
+        dataset = known.one.inputs[component.rows]
+        return t("score.no_rows", lang), dataset.contract.title[lang]
+    return t("score.not_applicable", lang), t("score.nothing_counts", lang)
+
+
+def _terms(known: _Known, component: Component, found: Figure, what: Asked, lang: str) -> str:
+    """A share that is multiplied by another component's ratio, with both."""
+    assert found.numerator is not None and found.denominator
+    share = f"{number(100 * found.numerator / found.denominator, lang, 2)} %"
+    other = known.figures.get((what.agency, what.unit, str(component.factor)))
+    if other is None or other.ratio is None:
+        return t("score.factor_none", lang, share=share, name=component.factor)
+    factor, product = (f"{number(x, lang, 2)} %" for x in (other.ratio, found.ratio))
+    return t(
+        "score.factor", lang, share=share, factor=factor, name=component.factor, product=product
     )
 
 
@@ -445,19 +518,20 @@ def _about(desk: Desk, actor: Actor, lang: str) -> s.AboutView:
 def sheet(desk: Desk, actor: Actor, lang: str, what: Asked) -> Sheet:
     """The components as a table, with figures as they are."""
     known = _known(desk, actor, lang, what)
-    columns = ("component", "title", "numerator", "denominator", "ratio", "points", "most")
+    columns = ("component", "title", "numerator", "denominator", "ratio", "points", "most", "note")
     rows = []
     for c in known.one.score.components.values():
         f = known.figures.get((what.agency, what.unit, c.name))
         if f is None:
-            rows.append((c.name, c.title[lang], None, None, None, None, None))
+            why = ": ".join(_without(known, c, what, lang))
+            rows.append((c.name, c.title[lang], None, None, None, None, None, why))
         else:
-            rows.append(
-                (c.name, c.title[lang], f.numerator, f.denominator, f.ratio, f.points, f.most)
-            )
+            terms = _terms(known, c, f, what, lang) if c.factor and f.ratio is not None else None
+            rows.append((c.name, c.title[lang], f.numerator, f.denominator, f.ratio, f.points,
+                         f.most, terms))  # fmt: skip
     for name, title in (*known.one.score.groups.items(), (TOTAL, known.one.score.title)):
         one = known.points(name if name == TOTAL else f"group {name}", what.agency, what.unit)
-        rows.append((name, title[lang], None, None, None, one.points, one.most))
+        rows.append((name, title[lang], None, None, None, one.points, one.most, None))
     place = _name(known, what.agency, what.unit, lang)
     names = tuple(t(f"score.column_{name}", lang) for name in columns)
     return Sheet(f"{NAME} {place} {what.period.code}", names, tuple(rows))

@@ -9,10 +9,11 @@ from dothi.ioc.view import Change, Choice, Fact
 
 @dataclass(frozen=True)
 class Points:
-    """Points of what counts at most `most`; None: not applicable, and never zero."""
+    """Points of what counts at most `most`; None: there are none, and never zero. `none` says why."""
 
     points: float | None
     most: float | None
+    none: str = ""
 
     @property
     def share(self) -> float:
@@ -68,7 +69,8 @@ class HeadView:
 
 @dataclass(frozen=True)
 class ComponentRow:
-    """One component. `ratio` as it is written, with its unit; `verify`: what is still to confirm."""
+    """One component. `ratio` as it is written, with its unit; where there is none, `none` says so in
+    words and `why` the reason; `verify`: what is still to confirm."""
 
     name: str
     title: str
@@ -77,6 +79,8 @@ class ComponentRow:
     threshold: str
     points: Points
     tracked: bool
+    none: str = ""
+    why: str = ""
     parts: tuple[str, ...] = ()
     verify: str | None = None
 

@@ -19,8 +19,9 @@ from dothi.kernel.time import VN
 Cell = str | int | float | datetime | date | None
 Format = Literal["csv", "xlsx"]
 FORMATS: tuple[Format, ...] = ("csv", "xlsx")
+# The framework says the encoding of texts.
 MEDIA: dict[Format, str] = {
-    "csv": "text/csv; charset=utf-8",
+    "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")

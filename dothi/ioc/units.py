@@ -11,9 +11,11 @@ from dothi.identity.model import Actor, Agency
 from dothi.identity.units import LEVELS, Unit, UnitLink
 from dothi.identity.units import Level as UnitLevel
 from dothi.identity.units_read import Share, Wanted
+from dothi.ioc import aims
 from dothi.ioc import units_measured as measured
 from dothi.ioc.catalogue import UNITS, sections
 from dothi.ioc.desk import Desk
+from dothi.ioc.overview_view import AimRow
 from dothi.ioc.units_map import around, wider
 from dothi.ioc.units_view import Life, LinkRow, ListView, UnitRow, UnitView
 from dothi.ioc.view import Choice, Fact, MapView
@@ -125,7 +127,18 @@ def one(desk: Desk, actor: Actor, lang: str, code: str, at: date | None) -> Unit
         drawn=outline is not None,
         places=places,
         series=tuple(measured.series_of(desk, actor, lang, unit, day)),
+        periods=_periods(desk, actor, lang, {f"unit:{code}", *(f"agency:{a.code}" for a in bodies)}),
     )  # fmt: skip
+
+
+def _periods(desk: Desk, actor: Actor, lang: str, own: set[str]) -> tuple[AimRow, ...]:
+    """The targets for whole periods that are a unit's own or those of its body."""
+    return tuple(
+        aims.of_sum(desk, one, lang).row
+        for name in desk.definitions()
+        for one in aims.of_periods(desk, actor, name)
+        if one.target.place in own
+    )
 
 
 def _of(lives: Sequence[Unit], at: date | None) -> Unit:

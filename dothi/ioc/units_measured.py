@@ -18,6 +18,7 @@ from dothi.indicators.model import Output
 from dothi.indicators.service import Indicator, latest
 from dothi.ioc.catalogue import DATA, LOADS, UNITS, sections
 from dothi.ioc.desk import Desk
+from dothi.ioc.explain_view import when
 from dothi.ioc.units_view import (
     Beside,
     FigureRow,
@@ -104,15 +105,16 @@ def _newest(
             for output in definition.outputs
             if (thing_id, output.name) in newest
         ]
-        last = max((one.t for _, one in told), default=None)
+        last = max((one.period for _, one in told), default=None)
         rows = [
             _figure(output, one.value, definition.title[lang], lang)
             for output, one in told
-            if one.t == last
+            if one.period == last
         ]
         if last is not None:
             url = f"{DATA}/{definition.name}"
-            yield thing_id, IndicatorPart(definition.title[lang], url, last, tuple(rows))
+            named = IndicatorPart(definition.title[lang], url, when(last, lang), tuple(rows))
+            yield thing_id, named
 
 
 def _figure(output: Output, value: float, title: str, lang: str) -> FigureRow:

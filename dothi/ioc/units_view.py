@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
+from dothi.ioc.overview_view import AimRow
 from dothi.ioc.view import Choice, Fact, MapView
 from dothi.web.view import Status
 
@@ -75,11 +76,11 @@ class FigureRow:
 
 @dataclass(frozen=True)
 class IndicatorPart:
-    """An indicator at a station: the instant of its newest figures, and these."""
+    """An indicator at a station: the period of its newest figures, and these."""
 
     title: str
     url: str
-    at: datetime
+    period: str
     figures: tuple[FigureRow, ...]
 
 
@@ -153,6 +154,8 @@ class UnitView:
     drawn: bool
     places: tuple[Place, ...]
     series: tuple[SeriesPart, ...]
+    periods: tuple[AimRow, ...] = ()
+    """Its targets for whole periods, over which figures are added."""
 
 
 @dataclass(frozen=True)

@@ -113,18 +113,22 @@ class Station:
     status: Status | None = None
     """Where it is set, its shape marks the station in the place of the index's class, and `value`
     is the newest figure with its unit."""
+    period: str | None = None
+    """Of which month, quarter or year `at` is, where it is the instant of one."""
 
 
 @dataclass(frozen=True)
 class StationsView:
     """Stations, worst first. The map reads its markers from this list, live updates included.
-    `title`: what they are, where they are none of the environment's."""
+    `title` and `counted`: what they are and how many are as they should be, where they are none of
+    the environment's."""
 
     url: str
     topics: tuple[str, ...]
     stations: tuple[Station, ...]
     online: int
     title: str | None = None
+    counted: str | None = None
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,8 @@ class ConflictRow:
 class Conflict:
     """Rows of the same key with different values, for a person to decide. `what` is a stream or
     names a record, which has no instant `at`; `same` are the columns in which the rows of a record
-    agree. `none_url`: POST says that none of them holds."""
+    agree. `none_url`: POST says that none of them holds. `later`: the load that has replaced them at
+    `later_at`, after which nothing is to be decided."""
 
     id: str
     what: str
@@ -232,6 +237,8 @@ class Conflict:
     none_url: str | None = None
     decided_by: str | None = None
     decided_at: dt.datetime | None = None
+    later: Choice | None = None
+    later_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -283,25 +290,28 @@ class WorkRow:
 
 @dataclass(frozen=True)
 class WorkPanel:
-    """The open work items of a service, most urgent first; `total` counts those not shown too."""
+    """The open work items of a service, most urgent first; `total` counts those not shown too.
+    `title`: which they are, where they are not all."""
 
     url: str
     topics: tuple[str, ...]
     rows: tuple[WorkRow, ...]
     total: int
     all_url: str
+    title: str | None = None
 
 
 @dataclass(frozen=True)
 class WorkListView:
-    """The page of work items with its filters."""
+    """The page of work items with its filters. `narrowed`: to which service or agency, and a way back
+    to all."""
 
     url: str
     topics: tuple[str, ...]
     rows: tuple[WorkRow, ...]
     total: int
     states: tuple[Choice, ...] = ()
-    agencies: tuple[Choice, ...] = ()
+    narrowed: tuple[Choice, ...] = ()
     next_url: str | None = None
 
 
@@ -346,12 +356,14 @@ class WorkView:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows as shown, already written in the page's language. `numeric`: columns set right."""
+    """Rows as shown, already written in the page's language. `numeric`: columns set right. `links`:
+    for each row where its first cell leads, None for nowhere."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[int, ...] = ()
     total: int | None = None
+    links: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -451,7 +463,7 @@ class LoadView:
     """One load: what was in the file, what was found, what is waiting for a decision.
 
     `parts` are its streams or columns; `drift` is it against the load before; `use_url` answers
-    what rests on it; `data_url` is its dataset's page.
+    what rests on it; `data_url` is its dataset's page. `most_conflicts`: there are more than so many.
     """
 
     row: LoadRow
@@ -466,6 +478,7 @@ class LoadView:
     undo: Action | None = None
     upload: Upload | None = None
     data_url: str | None = None
+    most_conflicts: int | None = None
     back_url: str = "/loads"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from urllib.parse import urlencode
 
 from dothi.identity.model import Actor
 from dothi.ioc import view as v
@@ -99,15 +100,29 @@ def page_of(actor: Actor, full: FullItem, now: datetime, lang: str) -> v.WorkVie
     )
 
 
-def state_choices(state: str, severity: str, lang: str) -> tuple[v.Choice, ...]:
+def list_url(asked: Mapping[str, object], **other: object) -> str:
+    """The list with what is asked for, something of it changed; what is empty is left out."""
+    said = {name: value for name, value in {**asked, **other}.items() if value not in ("", None)}
+    return f"/work?{urlencode(said)}" if said else "/work"
+
+
+def narrowed(asked: Mapping[str, object], names: Iterable[str], lang: str) -> tuple[v.Choice, ...]:
+    """Of which service or agency the list is, and the way to that of all; empty for the latter."""
+    said = " · ".join(names)
+    if not said:
+        return ()
+    every = list_url(asked, service="", agency="")
+    return v.Choice(t("ioc.work_everywhere", lang), every), v.Choice(said, list_url(asked), True)
+
+
+def state_choices(asked: Mapping[str, object], lang: str) -> tuple[v.Choice, ...]:
     """The filter by state above the list."""
-    every = v.Choice(t("common.all", lang), f"/work?severity={severity}", not state)
+    state = asked["state"]
+    every = v.Choice(t("common.all", lang), list_url(asked, state=""), not state)
     return (
         every,
         *(
-            v.Choice(
-                t(f"work.state.{one}", lang), f"/work?severity={severity}&state={one}", state == one
-            )
+            v.Choice(t(f"work.state.{one}", lang), list_url(asked, state=str(one)), state == one)
             for one in State
             if one in OPEN
         ),

@@ -1,4 +1,4 @@
-"""The datasets' own doors: rows in as JSON or file, rows out, loads, quarantine, undoing.
+"""The datasets' own doors: rows in as JSON or file, rows out.
 
 Each handler names the action it needs in `opt["access"]`; the policy is asked in the handler,
 where the thing is known. `opt["example"]` and `opt["upload"]` describe bodies in `/openapi.json`.
@@ -10,63 +10,38 @@ import asyncio
 import csv
 import hashlib
 import io
-import re
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, Router, delete, get, post
+from litestar import Request, Response, Router, get, post
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, MultipartBody, QueryParameter
-from litestar.response import Stream as StreamResponse
 
 from dothi.identity.model import Actor
 from dothi.identity.policy import decide, require
 from dothi.identity.predicate import admits
 from dothi.kernel.errors import Fault, Invalid, TooLarge
-from dothi.lake import loads, registry, rows
+from dothi.lake import registry, rows
 from dothi.lake import workbook as workbooks
+from dothi.lake.answered import CSV_TYPE, Rejected, Stored, download, stored
 from dothi.lake.loading import FileStore, Loaded, load_file
-from dothi.lake.model import Outcome, Source
+from dothi.lake.model import Source
 from dothi.lake.out.api import dataset_rows
 from dothi.lake.registry import Dataset, Stream, Thing
 from dothi.lake.service import Lake
 
 MOST_BODY = 32 * 1024 * 1024
-CSV_TYPE = "text/csv; charset=utf-8"
 
 
 class RowsIn(msgspec.Struct, forbid_unknown_fields=True):
     """Rows with the contract's column names."""
 
     rows: list[dict[str, str | float | int | bool | None]]
-
-
-class Rejected(msgspec.Struct):
-    """One value that was not taken: row number from 1, column, what stood there, and why."""
-
-    row: int
-    column: str
-    value: str | None
-    reason: str
-
-
-class Stored(msgspec.Struct):
-    """What a request stored. `replay`: it had been stored before; nothing changed now."""
-
-    load: int
-    new: int
-    changed: int
-    same: int
-    removed: int
-    rejected: int
-    replay: bool
-    rejects: list[Rejected] = []
 
 
 class ThingIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -79,24 +54,10 @@ class ThingIn(msgspec.Struct, forbid_unknown_fields=True):
     properties: dict[str, Any] = {}
 
 
-class Decision(msgspec.Struct, forbid_unknown_fields=True):
-    """The row number of what holds; null: none of it does."""
-
-    keep: int | None = None
-
-
 EXAMPLE_ROWS = RowsIn([{"station": "G1", "time": "2026-01-02T03:00:00Z", "level": 2.5}])
 EXAMPLE_THING = ThingIn(
     ["G1"], {"vi": "Trạm G1", "en": "Gauge G1"}, lon=108.2, lat=16.1, properties={"rhythm": "PT10M"}
 )
-
-
-def stored(outcome: Outcome, rejects: list[Rejected] | None = None) -> Stored:
-    """An outcome as doors answer it."""
-    return Stored(
-        outcome.load_id, outcome.new, outcome.changed, outcome.same, outcome.removed,
-        outcome.rejected, outcome.replay, rejects or [],
-    )  # fmt: skip
 
 
 @get("/datasets", opt={"access": "dataset.read"}, sync_to_thread=True)
@@ -343,166 +304,12 @@ def stream_csv(
     for t, v, q, load_id, row_no in found:
         writer.writerow([t.isoformat(), v, names[q], load_id, row_no])
     file = f"{dataset.name}-{'-'.join(thing.key)}-{stream.parameter}.csv"
-    return _download(out.getvalue(), file)
-
-
-@get("/loads/{load_id:int}", opt={"access": "load.read"}, sync_to_thread=True)
-def show_load(
-    load_id: FromPath[int], actor: NamedDependency[Actor], lake: NamedDependency[Lake]
-) -> dict[str, Any]:
-    """One load with its quality report, without what is hidden from the caller."""
-    with lake.db.transaction() as conn:
-        load, dataset = loads.get(conn, actor, load_id)
-        report = loads.reported(conn, actor, load, dataset)
-    return {
-        "id": load.id, "dataset": dataset.name, "door": load.door, "at": load.at,
-        "state": load.state, "file": load.file_name,
-        "sha256": load.file_sha256.hex() if load.file_sha256 else None,
-        "rows": load.rows_in, "new": load.rows_new, "changed": load.rows_changed,
-        "same": load.rows_same, "removed": load.rows_removed, "rejected": load.rows_rejected,
-        "report": report,
-    }  # fmt: skip
-
-
-@delete(
-    "/loads/{load_id:int}",
-    opt={"access": "dataset.undo"},
-    status_code=204,
-    sync_to_thread=True,
-)
-def undo_load(
-    load_id: FromPath[int], actor: NamedDependency[Actor], lake: NamedDependency[Lake]
-) -> None:
-    """Take a load out: its rows go, what they had replaced comes back."""
-    undo(lake, actor, load_id)
-
-
-def undo(lake: Lake, actor: Actor, load_id: int) -> None:
-    """Undo a load for an actor."""
-    with lake.db.transaction() as conn:
-        _, dataset = loads.get(conn, actor, load_id)
-        require(actor, "dataset.undo", dataset.resource)
-    lake.undo(load_id, actor=actor.ref)
-
-
-@get(
-    "/loads/{load_id:int}/quarantine.csv",
-    opt={"access": "quarantine.read"},
-    media_type=CSV_TYPE,
-    sync_to_thread=True,
-)
-def quarantine_csv(
-    load_id: FromPath[int],
-    actor: NamedDependency[Actor],
-    lake: NamedDependency[Lake],
-    lang: NamedDependency[str],
-) -> Response[bytes]:
-    """The rejected values of a load, to mend and load again."""
-    with lake.db.transaction() as conn:
-        _, dataset = loads.get(conn, actor, load_id)
-        require(actor, "quarantine.read", dataset.resource)
-        out = io.StringIO()
-        writer = csv.writer(out)
-        writer.writerow(["row", "column", "value", "reason"])
-        for row_no, column, value, reason, params in loads.quarantine(conn, load_id):
-            writer.writerow(
-                [row_no, _cell(column), _cell(value), Fault("", reason, params).text(lang)]
-            )
-    return _download(out.getvalue(), f"load-{load_id}-quarantine.csv")
-
-
-def _cell(text: str | None) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    text = text or ""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def _download(text: str, name: str) -> Response[bytes]:
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in name)
-    return Response(
-        b"\xef\xbb\xbf" + text.encode(),
-        media_type=CSV_TYPE,
-        headers={"content-disposition": f'attachment; filename="{safe}"'},
-    )
-
-
-@get(
-    "/loads/{load_id:int}/file",
-    opt={"access": "quarantine.read"},
-    media_type="application/octet-stream",
-    sync_to_thread=True,
-)
-def load_source_file(
-    load_id: FromPath[int],
-    actor: NamedDependency[Actor],
-    lake: NamedDependency[Lake],
-    files: NamedDependency[FileStore],
-) -> StreamResponse:
-    """The file that was loaded, as it came."""
-    with lake.db.transaction() as conn:
-        load, dataset = loads.get(conn, actor, load_id)
-        require(actor, "quarantine.read", dataset.resource)
-    if load.file_sha256 is None or not files.path(load.file_sha256).exists():
-        raise loads.no_file(load_id)
-    path = files.path(load.file_sha256)
-
-    def chunks() -> Iterator[bytes]:
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 18):
-                yield chunk
-
-    return StreamResponse(
-        chunks(),
-        media_type="application/octet-stream",
-        headers={
-            "content-disposition": f'attachment; filename="load-{load_id}{_ending(load.file_name)}"'
-        },
-    )
-
-
-def _ending(name: str | None) -> str:
-    """The kind of a file by its name: ".csv", ".csv.gz", ".xlsx"; "" for what has none."""
-    endings = Path(name or "").suffixes[-2:]
-    return "".join(e for e in endings if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", e))
-
-
-@get("/loads/{load_id:int}/conflicts", opt={"access": "load.read"}, sync_to_thread=True)
-def load_conflicts(
-    load_id: FromPath[int], actor: NamedDependency[Actor], lake: NamedDependency[Lake]
-) -> list[dict[str, Any]]:
-    """A load's contradictions as the caller may see them, the undecided first: of a series by
-    stream and time with candidate values, of records with whole candidate rows."""
-    with lake.db.transaction() as conn:
-        _, dataset = loads.get(conn, actor, load_id)
-        found = loads.shown(conn, actor, dataset, loads.contradictions(conn, load_id=load_id))
-    return [
-        {
-            "id": one.id, "stream": one.stream_id, "time": one.t, "candidates": one.candidates,
-            "hint": one.hint, "decision": one.decision, "decided_at": one.decided_at,
-        }
-        for one in found
-    ]  # fmt: skip
-
-
-@post(
-    "/conflicts/{conflict_id:int}",
-    opt={"access": "conflict.decide", "example": Decision(keep=3)},
-    sync_to_thread=True,
-)
-def decide_conflict(
-    conflict_id: FromPath[int],
-    data: JSONBody[Decision],
-    actor: NamedDependency[Actor],
-    lake: NamedDependency[Lake],
-) -> Stored:
-    """Say which of several contradicting values or rows holds, by its row number in the file."""
-    return stored(loads.decide_conflict(lake, actor, conflict_id, data.keep))
+    return download(out.getvalue(), file)
 
 
 router = Router(
     "/api/v1",
     route_handlers=[
-        list_datasets, show_dataset, dataset_rows, put_rows, put_file, get_workbook, put_thing, stream_csv, show_load,
-        undo_load, quarantine_csv, load_source_file, load_conflicts, decide_conflict,
+        list_datasets, show_dataset, dataset_rows, put_rows, put_file, get_workbook, put_thing, stream_csv,
     ],
 )  # fmt: skip

@@ -8,12 +8,14 @@ lake commits first, then what PostgreSQL holds of it; a reader looks at PostgreS
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 import duckdb
 import psycopg
@@ -29,6 +31,8 @@ EXTENSIONS = ("ducklake", "postgres_scanner")
 KEEP_SNAPSHOTS = timedelta(days=2)
 KEEP_FILES = timedelta(hours=2)
 """A file that no snapshot needs any more stays this long, for readers that hold it open."""
+KEEP_UNKNOWN = timedelta(days=1)
+"""A file that the catalogue does not know is younger while its writer is at work."""
 
 TRIES = 4
 CLASHES = ("could not serialize access", "deadlock detected", "transaction conflict")
@@ -130,8 +134,25 @@ class Body:
         finally:
             cursor.close()
 
+    def folder_of(self, table: str) -> Path:
+        """Where the files of a table are."""
+        return self._folder / "main" / table.rpartition(".")[2]
+
+    def place(self, table: str, file: Path) -> Path:
+        """Put a Parquet file where those of a table are; the lake knows of it once a transaction
+        that adds it has committed. What none adds goes with `maintain`."""
+        folder = self.folder_of(table)
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"ducklake-{uuid4()}.parquet"
+        try:
+            target.hardlink_to(file)
+        except OSError:  # another file system
+            shutil.copyfile(file, target)
+        return target
+
     def maintain(self) -> dict[str, int]:
-        """Merge small neighbouring files, forget old snapshots, delete files nobody needs.
+        """Merge small neighbouring files, forget old snapshots, delete files nobody needs: also
+        those that a killed writer left.
 
         Returns how many files were merged away and deleted. Killed in the middle it leaves the
         lake as it was before or after a step.
@@ -148,7 +169,12 @@ class Body:
                     "CALL ducklake_cleanup_old_files('lake', older_than => now() - $1::interval)",
                     [KEEP_FILES],
                 ).fetchall()
-                return {"merged": len(merged), "deleted": len(gone)}
+                left = cursor.execute(
+                    "CALL ducklake_delete_orphaned_files('lake', "
+                    "older_than => now() - $1::interval)",
+                    [KEEP_UNKNOWN],
+                ).fetchall()
+                return {"merged": len(merged), "deleted": len(gone) + len(left)}
             finally:
                 cursor.close()
 

@@ -24,7 +24,17 @@ from dothi.lake import head, registry
 from dothi.lake import late as lookup
 from dothi.lake.body import Body
 from dothi.lake.head import RECORDS, SERIES
-from dothi.lake.model import Batch, Clash, Outcome, Quality, SeriesRows, Source, Span, StagedRows
+from dothi.lake.model import (
+    Batch,
+    Clash,
+    Outcome,
+    Quality,
+    RecordRows,
+    SeriesRows,
+    Source,
+    Span,
+    StagedRows,
+)
 from dothi.lake.span import cover
 from dothi.store.database import RETRY, Connection, Database, own_sql
 from dothi.store.events import Doorbell
@@ -68,7 +78,7 @@ class Committer:
 
     def __init__(
         self, db: Database, body: Body, bell: Doorbell | None, may_write: Callable[[], bool],
-        end_leftovers: Callable[[], int],
+        end_leftovers: Callable[[int], int],
     ) -> None:  # fmt: skip
         self._db = db
         self._body = body
@@ -188,12 +198,12 @@ class Committer:
         raise AssertionError("unreachable")
 
     def _before_again(self, error: Exception, attempt: int) -> None:
-        """Raises the error when it was met often enough."""
+        """Raises the error when it was met often enough, Unavailable where a leftover stays."""
         if attempt == TRIES - 1:
             if isinstance(error, head.LeftoverError):
                 raise Unavailable("lake.leftover", retry_after_s=5) from error
             raise error
-        if isinstance(error, head.LeftoverError) and not self._end_leftovers():
+        if isinstance(error, head.LeftoverError) and not self._end_leftovers(error.dataset_id):
             # Somebody else holds the writer's lock, and ends it.
             time.sleep(PATIENCE_S)
 
@@ -359,7 +369,7 @@ def _meet_body(
     for part in late:
         found = lookup.compare(conn, body, part.batch)
         if not found.loads.isdisjoint(number for (number,) in begun):
-            raise head.LeftoverError
+            raise head.LeftoverError(part.batch.dataset_id)
         if any(number > part.load_id for number in found.loads):
             raise head.OvertakenError
         part.late_same, part.late_changed = found.same, found.changed
@@ -392,12 +402,14 @@ def _book(conn: Connection, part: _Part, new: int, changed: int) -> None:
     """Write down the load, what it kept out, what contradicts itself, and the event."""
     batch, source = part.batch, part.batch.source
     spans, t_min, t_max = cover(batch)
-    total = len(part.rows)
+    ends = part.rows.ends if isinstance(part.rows, RecordRows) else 0
+    total = len(part.rows) - ends
     new -= part.late_changed + part.late_same if part.keep is None else part.late_changed
     changed += part.late_changed
     outcome = Outcome(
-        part.load_id, new, changed, total - new - changed, len(part.tombstones), len(batch.rejects)
-    )
+        part.load_id, new, changed, total - new - changed, len(part.tombstones) + ends,
+        len(batch.rejects),
+    )  # fmt: skip
     conn.execute(
         """INSERT INTO load (id, dataset_id, door, actor, agency_id, file_name, file_sha256,
                file_bytes, rows_in, rows_new, rows_changed, rows_same, rows_removed,
@@ -411,7 +423,9 @@ def _book(conn: Connection, part: _Part, new: int, changed: int) -> None:
         ),
     )  # fmt: skip
     book_details(conn, part.load_id, batch)
-    emit_committed(conn, part.load_id, batch.dataset_id, source.door, total, spans, t_min, t_max)
+    emit_committed(
+        conn, part.load_id, batch.dataset_id, source.door, total + ends, spans, t_min, t_max
+    )
     part.fate = outcome
 
 

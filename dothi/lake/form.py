@@ -2,7 +2,8 @@
 
 It says who reports when and what is asked beyond the columns themselves; types, ranges, choices and
 rules stay the contract's. A party is an agency or an administrative unit, named by its code in one
-key column; the period is the time of a series, or the other key column of records.
+key column; the period is the time of a series, or another key column of records. With `lines` a
+return is a table: one more key column tells its lines apart.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dothi.kernel.errors import Invalid
 from dothi.kernel.period import Grain, Period
 from dothi.lake.columns import Column, Parameter, Time
 from dothi.lake.document import Place, Reading
+from dothi.lake.form_lines import Lines, read_lines
 
 Approval = Literal["own", "owner", "none"]
 """Whose leader approves: that of the agency that enters, that of the dataset's owner, nobody's."""
@@ -25,7 +27,7 @@ USUAL_JUMP = 50.0
 USUAL_DUE = 5
 MOST_DUE = 120
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
-_KNOWN = {"period", "by", "due", "approval", "help", "columns", "groups"}
+_KNOWN = {"period", "by", "due", "approval", "help", "columns", "groups", "lines"}
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Form:
     approval: Approval
     help: dict[str, str] | None
     groups: tuple[Group, ...]
+    lines: Lines | None = None
+    """Where a return is a table."""
 
     @property
     def asked(self) -> tuple[Asked, ...]:
@@ -100,16 +104,21 @@ def read_form(
     series = bool(parameters)
     grain, since, period_column = _period(reading, doc, key, time, series=series)
     party, agencies, units = _by(reading, doc, key)
-    wanted = {party, period_column} - {None}
+    taken = {party, period_column} - {None}
+    plain = _plain(parameters, columns, {column.name for column in key})
+    lines = None
+    if "lines" in doc:
+        types = {one.name: one.type for one in plain.values()}
+        lines = read_lines(reading, doc["lines"], key, taken, types)
+    wanted = taken | ({lines.column} if lines else set())
     for name in [column.name for column in key if column.name not in wanted]:
         reading.fault((*place, "by"), "forms.yaml_key", name=name)
     if period_column is not None and party == period_column:
         reading.fault((*place, "by", "column"), "forms.yaml_key", name=party)
     due = _whole(reading, doc, "due", USUAL_DUE, MOST_DUE)
     approval = reading.choice(doc, place, "approval", get_args(Approval), "own")
-    kept = {column.name for column in key}
     required = {column.name for column in columns if column.required}
-    asked = _asked(reading, doc, _plain(parameters, columns, kept), required)
+    asked = _asked(reading, doc, plain, required)
     return Form(
         grain=grain,
         since=since,
@@ -121,6 +130,7 @@ def read_form(
         approval=approval,  # type: ignore[arg-type]
         help=reading.titles(doc, place, "help") if "help" in doc else None,
         groups=_groups(reading, doc, asked),
+        lines=lines,
     )
 
 

@@ -68,6 +68,10 @@ class OvertakenError(Exception):
 class LeftoverError(OvertakenError):
     """The body holds rows of a load that was begun and never ended: end it, then try again."""
 
+    def __init__(self, dataset_id: int) -> None:
+        super().__init__(dataset_id)
+        self.dataset_id = dataset_id
+
 
 def make_batch(conn: Connection, shape: Shape) -> None:
     """Make sure that this connection has the temporary table; a rolled back transaction that made

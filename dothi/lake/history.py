@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,6 +18,7 @@ from psycopg import sql
 
 from dothi.lake import head
 from dothi.lake.body import CATALOGUE
+from dothi.lake.engine import table as make_table
 from dothi.lake.layout import Layout
 from dothi.lake.model import Quality, Reach, Span, StagedRows
 from dothi.store.database import SCHEMA, own_sql
@@ -145,9 +147,10 @@ def bulk(
     confirm: bool,
     replaces: Sequence[Span] = (),
     snapshot: bool = False,
+    placed: Path | None = None,
 ) -> Moved:
     """Commit many typed rows straight into the body. `reach` is that of the rows, empty for
-    records.
+    records. `placed`: the same rows as a file in the lake's folder, with this load's number.
 
     Head rows of the same stretch move into the body first, so that versions stay in one chain.
     """
@@ -182,11 +185,15 @@ def bulk(
         if confirm or not moved.same
         else f"WHERE NOT EXISTS (SELECT 1 FROM {layout.table} b WHERE {layout.same_key('b', 's')})"
     )
-    order = "" if rows.ordered else f"ORDER BY {key}"
-    cursor.execute(
-        f"INSERT INTO {layout.table} ({layout.list(data)}, {layout.load}) "
-        f"SELECT {layout.list(data)}, {load_id:d} FROM {staged} s {kept} {order}"
-    )
+    if placed and not kept:
+        name = layout.table.rpartition(".")[2]
+        cursor.execute("CALL ducklake_add_data_files('lake', ?, ?)", [name, str(placed)])
+    else:
+        order = "" if rows.ordered else f"ORDER BY {key}"
+        cursor.execute(
+            f"INSERT INTO {layout.table} ({layout.list(data)}, {layout.load}) "
+            f"SELECT {layout.list(data)}, {load_id:d} FROM {staged} s {kept} {order}"
+        )
     if replaces:
         moved.removed = _withdraw(cursor, layout, staged, load_id, replaces)
     if snapshot:
@@ -229,12 +236,7 @@ def _withdraw(
     cursor: duckdb.DuckDBPyConnection, layout: Layout, staged: str, load_id: int,
     replaces: Sequence[Span],
 ) -> int:  # fmt: skip
-    cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE spans (stream_id INTEGER, a TIMESTAMPTZ, b TIMESTAMPTZ)"
-    )
-    cursor.executemany(
-        "INSERT INTO spans VALUES (?, ?, ?)", [[s.stream_id, s.start, s.end] for s in replaces]
-    )
+    make_spans(cursor, replaces)
     gone = from_duckdb(
         cursor,
         f"""SELECT DISTINCT b.* FROM {layout.table} b JOIN spans s
@@ -243,6 +245,16 @@ def _withdraw(
         "old",
     )
     return _bury(cursor, layout, load_id, gone)
+
+
+def make_spans(cursor: duckdb.DuckDBPyConnection, spans: Sequence[Span]) -> None:
+    """Put spans into the temporary table `spans`: stream_id, a, b."""
+    columns = {
+        "stream_id": ("INTEGER", [s.stream_id for s in spans]),
+        "a": ("TIMESTAMPTZ", [s.start.isoformat() for s in spans]),
+        "b": ("TIMESTAMPTZ", [s.end.isoformat() for s in spans]),
+    }
+    make_table(cursor, "spans", columns)
 
 
 def _withdraw_rest(

@@ -10,8 +10,9 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from dothi.lake import registry
+from dothi.lake import history, registry
 from dothi.lake.body import Body
+from dothi.lake.engine import table
 from dothi.lake.head import RECORDS, SERIES
 from dothi.lake.layout import Layout, layout
 from dothi.lake.model import Batch, Quality, RecordRows, SeriesRows, Span
@@ -49,7 +50,7 @@ def compare(conn: Connection, body: Body, batch: Batch) -> Found:
             hits, found.loads = _record_hits(cursor, place, batch.rows)
             in_head = _records_in_head(conn, batch.rows, [i for i, _ in hits])
     for i, differs in hits:
-        if i in in_head:
+        if i in in_head or _ends(batch, i):
             continue
         if differs:
             found.changed += 1
@@ -57,6 +58,12 @@ def compare(conn: Connection, body: Body, batch: Batch) -> Found:
             found.same += 1
             found.drop.add(i)
     return found
+
+
+def _ends(batch: Batch, i: int) -> bool:
+    """Whether a row takes out what the body holds; it hides it, and is none itself."""
+    rows = batch.rows
+    return isinstance(rows, RecordRows) and bool(rows.q) and rows.q[i] == WITHDRAWN
 
 
 def _series_hits(
@@ -134,14 +141,13 @@ def _vanished(
     of all that the body holds there."""
     rows = batch.rows
     assert isinstance(rows, SeriesRows)
-    ids, starts, ends = _columns(batch.replaces)
+    history.make_spans(cursor, batch.replaces)
+    low, high = min(s.start for s in batch.replaces), max(s.end for s in batch.replaces)
     held = cursor.execute(
         f"""SELECT b.stream_id, b.t, b.load_id FROM {place.table} b
-            JOIN (SELECT unnest(?::INTEGER[]) AS s, unnest(?::TIMESTAMPTZ[]) AS low,
-                         unnest(?::TIMESTAMPTZ[]) AS high) span
-              ON b.stream_id = span.s AND b.t BETWEEN span.low AND span.high
+            JOIN spans s ON b.stream_id = s.stream_id AND b.t BETWEEN s.a AND s.b
             WHERE b.t BETWEEN ? AND ?""",
-        [ids, starts, ends, min(starts), max(ends)],
+        [low, high],
     ).fetchall()
     hidden = _within(conn, batch.replaces, f"q = {WITHDRAWN}")
     keys = {(stream_id, t) for stream_id, t, _ in held}
@@ -152,9 +158,9 @@ def _vanished(
 def _record_hits(
     cursor: duckdb.DuckDBPyConnection, place: Layout, rows: RecordRows
 ) -> tuple[list[tuple[int, bool]], set[int]]:
+    table(cursor, "keys", {"_key": ("VARCHAR", list(rows.key))})
     held = cursor.execute(
-        f"SELECT {place.names} FROM {place.table} WHERE _key IN (SELECT unnest(?::VARCHAR[]))",
-        [list(rows.key)],
+        f"SELECT {place.names} FROM {place.table} WHERE _key IN (SELECT _key FROM keys)"
     )
     names = [column[0] for column in held.description or ()]
     by_key = {row[0]: dict(zip(names, row, strict=True)) for row in held.fetchall()}
@@ -197,15 +203,15 @@ def newest_from_body(
         (list(stream_ids), WITHDRAWN),
     ).fetchall()
     with body.snapshot() as cursor:
-        cursor.execute("CREATE OR REPLACE TEMP TABLE hidden (s INTEGER, t TIMESTAMPTZ)")
-        if hidden:
-            cursor.executemany("INSERT INTO hidden VALUES (?, ?)", [list(h) for h in hidden])
+        columns = {"s": ("INTEGER", [s for s, _ in hidden]),
+                   "t": ("TIMESTAMPTZ", [t.isoformat() for _, t in hidden])}  # fmt: skip
+        table(cursor, "hidden", columns)
+        table(cursor, "wanted", {"s": ("INTEGER", list(stream_ids))})
         rows = cursor.execute(
             f"""SELECT stream_id, t, v, q, load_id FROM {place.table} b
-                WHERE stream_id IN (SELECT unnest(?::INTEGER[]))
+                WHERE stream_id IN (SELECT s FROM wanted)
                   AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.s = b.stream_id AND h.t = b.t)
-                QUALIFY row_number() OVER (PARTITION BY stream_id ORDER BY t DESC) = 1""",
-            [list(stream_ids)],
+                QUALIFY row_number() OVER (PARTITION BY stream_id ORDER BY t DESC) = 1"""
         ).fetchall()
     conn.cursor().executemany(
         """INSERT INTO series_newest (stream_id, t, v, q, load_id) VALUES (%s, %s, %s, %s, %s)

@@ -38,6 +38,7 @@ from dothi.lake.model import (
     SeriesRows,
     Source,
     StagedRows,
+    Written,
 )
 from dothi.lake.reader_spec import reader_spec, records_spec
 from dothi.lake.reading.limits import spans
@@ -140,7 +141,7 @@ def load_file(
                 if before := same_file(conn, dataset.id, digest.result()):
                     return Loaded(before, _report_of(conn, before))
         # The lake opens while the file is read: on the engine that its rows will come from.
-        straight = dataset.contract.kind == "series" and size > FEW_BYTES
+        straight = _many(dataset, size)
         beside.submit(body.warm if straight else lake.body.warm)
         return _load(lake, store, dataset, path, digest, source, note, say, root, body)
 
@@ -148,6 +149,11 @@ def load_file(
 def _sha256(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def _many(dataset: Dataset, size: int) -> bool:
+    """Whether a file of this size is likely to go straight to the body."""
+    return dataset.contract.kind == "series" and size > FEW_BYTES
 
 
 def _size_is_known(lake: Lake, dataset: Dataset, size: int) -> bool:
@@ -264,7 +270,9 @@ class _Staged:
         body: Body,
     ) -> None:
         self._root = root
+        self._work = work
         self._body = body
+        self._written: Written | None = None
         self._rejects = _text(files / "rejects.parquet")
         self._value = value
         self._dataset = dataset
@@ -296,12 +304,13 @@ class _Staged:
         rejects = self._read_rejects()
         edge = utc_now() + FUTURE
         rejects += self._future(edge)
-        long = self._in_order(edge)
+        long = self._in_order(edge, lake, source)
         count, repeated = self._look(long)
         clashes: list[Clash] = []
         twice = 0
         if repeated:
             clashes, twice, long = self._tell_apart(long)
+            self._written = None
             count -= repeated
         with lake.db.transaction() as conn:
             rhythms = _rhythms(conn, self._dataset, self._time, ids.values())
@@ -332,7 +341,7 @@ class _Staged:
             ) or [(), (), (), (), ()]
             rows = SeriesRows(*columns)
         else:
-            rows = StagedRows(long, count, ordered=True, reach=reach, body=self._body)
+            rows = StagedRows(long, count, True, reach, self._written, self._body)
         return Batch(self._dataset.id, rows, source, rejects, clashes, report=report)
 
     def _calendar(self) -> quality.Calendar | None:
@@ -370,18 +379,21 @@ class _Staged:
         table(self._root, "names", columns)
         return ids
 
-    def _in_order(self, edge: datetime) -> str:
+    def _in_order(self, edge: datetime, lake: Lake, source: Source) -> str:
         """A relation with one row for each value, those of a stream side by side in order of time:
         the file's rows are sorted once, before its columns of values are taken apart."""
         same = " AND ".join(f"r.{k} = n.{k}" for k in self._keys) or "true"
         wanted = [f"n.s{i}, r.v{i}, r.q{i}::SMALLINT AS q{i}" for i, _ in self._present]
         # Any stream of a thing stands for the thing.
         thing = f"n.s{self._present[0][0]}" if self._present else "NULL::INTEGER"
-        self._root.execute(
-            f"CREATE TABLE typed AS SELECT {', '.join([*wanted, 'r.row_no'])}, "
-            f"make_timestamptz(epoch_us(r.t)) AS t FROM {self._rows} r JOIN names n ON {same} "
+        typed = (
+            f"SELECT {', '.join([*wanted, 'r.row_no'])}, make_timestamptz(epoch_us(r.t)) AS t "
+            f"FROM {self._rows} r JOIN names n ON {same} "
             f"WHERE r.t <= TIMESTAMP '{edge:%Y-%m-%d %H:%M:%S}' ORDER BY {thing}, t"
         )
+        if self._may_be_taken_over(source) and len(self._present) == 1:
+            return self._write(typed, lake.load_number())
+        self._root.execute(f"CREATE TABLE typed AS {typed}")
         self._things = f"(SELECT {thing.removeprefix('n.')} AS thing, t FROM typed)"
         parts = [
             f"SELECT s{i} AS stream_id, row_no, t, v{i} AS v, q{i} AS q "
@@ -389,6 +401,22 @@ class _Staged:
             for i, _ in self._present
         ]
         return "(" + " UNION ALL ".join(parts or [_EMPTY]) + ")"
+
+    def _may_be_taken_over(self, source: Source) -> bool:
+        """Whether the rows are worth writing as a file of the lake before they are looked at."""
+        by_months = self._time is not None and self._time.months
+        return not by_months and _many(self._dataset, source.file_bytes or 0)
+
+    def _write(self, typed: str, load_id: int) -> str:
+        """The rows of the one value that there is, sorted and written as the lake keeps them."""
+        ((i, _),) = self._present
+        self._written = Written(self._work / "rows.parquet", load_id)
+        self._root.execute(
+            f"COPY (SELECT s{i} AS stream_id, row_no, t, v{i} AS v, {load_id:d}::BIGINT AS load_id, "
+            f"q{i} AS q FROM ({typed}) WHERE q{i} IS NOT NULL) TO {_text(self._written.path)} "
+            "(PARQUET_VERSION v2)"
+        )
+        return f"read_parquet({_text(self._written.path)})"
 
     def _look(self, long: str) -> tuple[int, int]:
         """How many rows there are, and how many repeat the key before them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +15,7 @@ from dothi.identity.predicate import TRUE, admits
 from dothi.kernel.errors import Conflict, Invalid, NotFound
 from dothi.lake import registry
 from dothi.lake.model import Batch, Outcome, Quality, RecordRows, SeriesRows, Source
+from dothi.lake.overtaken import overtaken
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store import events
@@ -183,6 +183,27 @@ def contradictions(
     return [Contradiction(*row) for row in rows]
 
 
+def contradiction_page(
+    conn: Connection, actor: Actor, dataset: Dataset, load_id: int, *,
+    open_only: bool, after: int, limit: int,
+) -> tuple[list[Contradiction], int | None]:  # fmt: skip
+    """A load's contradictions that an actor may see, by number; the number after which more are."""
+    out: list[Contradiction] = []
+    while True:
+        rows = conn.execute(
+            _CONFLICT
+            + "AND load_id = %s AND (NOT %s OR decided_at IS NULL) AND id > %s ORDER BY id LIMIT %s",
+            (load_id, open_only, after, limit + 1),
+        ).fetchall()
+        found = [Contradiction(*row) for row in rows]
+        out += shown(conn, actor, dataset, found)
+        if len(out) > limit:
+            return out[:limit], out[limit - 1].id
+        if len(found) <= limit:
+            return out, None
+        after = found[-1].id
+
+
 def shown(
     conn: Connection, actor: Actor, dataset: Dataset, found: Iterable[Contradiction]
 ) -> list[Contradiction]:
@@ -279,7 +300,8 @@ def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None
     """Say which of a contradiction's rows holds (its row number), or that none does.
 
     The chosen row counts with the quality it came with, without one the first stays as invalid.
-    Raises NotFound, Conflict when it is decided already or its load is out, Invalid for a row that is no candidate.
+    Raises NotFound, Invalid for a row that is no candidate, Conflict when it is decided already,
+    its load is out, or a later load has replaced what would be decided about.
     """
     with lake.db.transaction() as conn:
         row = conn.execute(_CONFLICT + "AND id = %s", (conflict_id,)).fetchone()
@@ -293,34 +315,30 @@ def decide_conflict(lake: Lake, actor: Actor, conflict_id: int, keep: int | None
         if found.decided_at is not None:
             raise Conflict("lake.conflict_decided", by=found.decided_by or "", at=found.decided_at)
         rows = _decided(found, dataset, keep)
-    outcome = lake.commit(
-        Batch(
-            dataset.id,
-            rows,
-            Source("decision", actor=actor.ref, agency_id=actor.agency_id),
-            report={"decides": conflict_id, "of_load": found.load_id},
-        )
-    )
-    decision = {"keep": keep, "load": outcome.load_id}
-    with lake.db.transaction() as conn:
+
+    def settle(conn: Connection, outcome: Outcome) -> None:
         # Waits for somebody who takes the load out; after them there is nothing to decide.
         conn.execute("SELECT FROM load WHERE id = %s FOR SHARE", (found.load_id,))
+        decision = {"keep": keep, "load": outcome.load_id}
         first = conn.execute(
             """UPDATE conflict SET decision = %s, decided_by = %s, decided_at = clock_timestamp()
                WHERE id = %s AND decided_at IS NULL
                  AND NOT EXISTS (SELECT FROM undoing WHERE undoing.load_id = conflict.load_id)""",
             (Jsonb(decision), actor.ref, conflict_id),
         ).rowcount
-        if first:
-            events.emit(
-                conn, "audit.conflict.decided", {"dataset": dataset.name, **decision},
-                actor=actor.ref, subject=f"conflict:{conflict_id}",
-            )  # fmt: skip
-    if not first:
-        with suppress(Conflict):  # out with the load it is about
-            lake.undo(outcome.load_id, actor=actor.ref)
-        raise Conflict("lake.conflict_settled")
-    return outcome
+        if not first:
+            raise Conflict("lake.conflict_settled")
+        # Our version is stored and not committed: others wait for it, and a view shows what it meets.
+        if later := overtaken(lake, conn, dataset, [found]).get(conflict_id):
+            raise Conflict("lake.conflict_overtaken", load=later.id, at=later.at)
+        events.emit(
+            conn, "audit.conflict.decided", {"dataset": dataset.name, **decision},
+            actor=actor.ref, subject=f"conflict:{conflict_id}",
+        )  # fmt: skip
+
+    report = {"decides": conflict_id, "of_load": found.load_id}
+    source = Source("decision", actor=actor.ref, agency_id=actor.agency_id)
+    return lake.commit_with(Batch(dataset.id, rows, source, report=report), settle)
 
 
 def _decided(found: Contradiction, dataset: Dataset, keep: int | None) -> SeriesRows | RecordRows:

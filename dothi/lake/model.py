@@ -124,7 +124,12 @@ class RecordRows:
     row: Sequence[dict[str, Any]]
     row_no: Sequence[int]
     q: Sequence[int] | None = None
-    """Qualities; None: all are valid."""
+    """Qualities; None: all are valid. WITHDRAWN takes the record of that key out."""
+
+    @property
+    def ends(self) -> int:
+        """How many rows take a record out."""
+        return sum(q == Quality.WITHDRAWN for q in self.q or ())
 
     def __len__(self) -> int:
         return len(self.key)
@@ -151,19 +156,28 @@ class Reach(NamedTuple):
     q: int | None
 
 
+class Written(NamedTuple):
+    """A Parquet file of series rows that the body may take over as it is: all of its columns, and
+    the number that the load will have."""
+
+    path: Path
+    load_id: int
+
+
 @dataclass(slots=True)
 class StagedRows:
     """Many rows already typed, as a DuckDB relation with the body's columns without the load's.
 
     `relation` is SQL of ours to put after FROM, read several times: over Parquet files, or over
     tables of the engine that `body` is opened on. `ordered`: it stands in key order already.
-    `reach`, where it is known, saves one reading.
+    `reach`, where it is known, saves one reading; `written`, one writing.
     """
 
     relation: str
     count: int
     ordered: bool = False
     reach: Sequence[Reach] | None = None
+    written: Written | None = None
     body: Body | None = None
 
     @classmethod

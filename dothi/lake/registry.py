@@ -282,8 +282,24 @@ def stream_ids(
                ON CONFLICT DO NOTHING""",
             [(dataset.id, parameter, dataset.id, list(key)) for key, parameter in missing],
         )
+        _name_by_agency(conn, dataset)
         found = _known_streams(conn, dataset)
     return {name: found[name] for name in wanted}
+
+
+def _name_by_agency(conn: Connection, dataset: Dataset) -> None:
+    """Things whose key has the code of an agency are called by its name, once they have none."""
+    units = dataset.contract.units
+    if units is None or units.codes != "agencies":
+        return
+    at = [column.name for column in dataset.contract.key].index(units.column)
+    conn.execute(
+        """UPDATE thing SET name = jsonb_build_object(
+               'vi', array_to_string(key[:%(at)s - 1] || a.name_vi || key[%(at)s + 1:], ' – '),
+               'en', array_to_string(key[:%(at)s - 1] || a.name_en || key[%(at)s + 1:], ' – '))
+           FROM agency a WHERE dataset_id = %(id)s AND name = '{}' AND a.code = key[%(at)s]""",
+        {"id": dataset.id, "at": at + 1},
+    )
 
 
 def derived_streams(

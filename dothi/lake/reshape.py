@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from dothi.lake.engine import table as make_table
 from dothi.lake.malformed import numbered
 from dothi.lake.reading.result import Table
 
@@ -100,12 +101,10 @@ def _long(
 ) -> str:
     """One row for each cell of the wide columns, in the order of the file."""
     found = wide_columns(wide, names)
-    heads = ", ".join(f"g{j} VARCHAR" for j in range(len(wide["into"])))
-    root.execute(f"CREATE TABLE heads (head INTEGER, {heads})")
-    root.executemany(
-        f"INSERT INTO heads VALUES ({', '.join('?' * (1 + len(wide['into'])))})",
-        [[number, *groups] for number, (_, groups) in enumerate(found, 1)],
-    )
+    heads: dict[str, tuple[str, list[Any]]] = {"head": ("INTEGER", list(range(1, len(found) + 1)))}
+    for j in range(len(wide["into"])):
+        heads[f"g{j}"] = "VARCHAR", [groups[j] for _, groups in found]
+    make_table(root, "heads", heads)
     cells |= {name: f"g{j}" for j, name in enumerate(wide["into"])}
     cells[wide["value"]] = "cell"
     listed = ", ".join(f"c{i}" for i, _ in found)

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import duckdb
 import psycopg
@@ -27,15 +26,13 @@ from dothi.lake.commit import (
 )
 from dothi.lake.head import SERIES
 from dothi.lake.layout import layout
-from dothi.lake.model import Batch, Outcome, Reach, StagedRows
+from dothi.lake.model import Batch, Outcome, Reach, StagedRows, Written
 from dothi.lake.points import Points
 from dothi.lake.read import View
 from dothi.lake.span import cover_of
 from dothi.lake.undoing import Undoing
 from dothi.store.database import Connection, Database, own_sql
 from dothi.store.events import Doorbell
-
-T = TypeVar("T")
 
 
 class Lake:
@@ -60,7 +57,7 @@ class Lake:
         """The oldest instant of streams that charts asked for, and when it was looked up."""
         self._streams: dict[int, dict[registry.StreamName, int]] = {}
         self._undoing = Undoing(db, self.body)
-        self._committer = Committer(db, self.body, bell, may_write, self.end_leftovers)
+        self._committer = Committer(db, self.body, bell, may_write, self._end_leftovers_of)
 
     def close(self) -> None:
         """Commit what waits and let go of the engine."""
@@ -100,15 +97,16 @@ class Lake:
 
     def _commit_locked(self, batch: Batch, rows: StagedRows) -> Outcome:
         source = batch.source
-        self._undoing.end_leftovers()
+        self._undoing.end_leftovers_of(batch.dataset_id)
         with self.db.transaction() as conn:
             place = layout(registry.get(conn, batch.dataset_id))
             if source.file_sha256 is not None and (
                 before := same_file(conn, batch.dataset_id, source.file_sha256)
             ):
                 return before
-            load_id = self._book_pending(conn, batch)
+            load_id = self._book_pending(conn, batch, rows.written)
         staged = rows.relation
+        placed: Path | None = None
 
         def work(cursor: duckdb.DuckDBPyConnection) -> Outcome:
             # The writer's lock goes with its connection: then another may have taken this load back.
@@ -124,6 +122,7 @@ class Lake:
             moved = history.bulk(
                 cursor, place, rows, reach, load_id,
                 confirm=confirms(source), replaces=batch.replaces, snapshot=batch.snapshot,
+                placed=placed,
             )  # fmt: skip
             history.renew_newest(cursor, reach, load_id)
             if moved.removed and place.shape is SERIES:
@@ -148,11 +147,13 @@ class Lake:
             )
 
         try:
+            if rows.written and rows.written.load_id == load_id:
+                placed = self.body.place(place.table, rows.written.path)
             outcome = (rows.body or self.body).write(work)
         except BaseException:
             # Where not even that can be done, whoever writes next does it.
             with suppress(DothiError, duckdb.Error, psycopg.Error):
-                self._undoing.end_leftovers()
+                self._undoing.end_leftovers_of(batch.dataset_id)
             raise
         if self._bell is not None:
             self._bell.ring()
@@ -169,18 +170,35 @@ class Lake:
                 known.update(registry.stream_ids(conn, dataset, wanted - known.keys()))
         return {name: known[name] for name in wanted}
 
-    def _book_pending(self, conn: Connection, batch: Batch) -> int:
+    def load_number(self) -> int:
+        """The number of a load to come, for who has to write it into a file beforehand."""
+        with self.db.transaction() as conn:
+            row = conn.execute("SELECT nextval(pg_get_serial_sequence('load', 'id'))").fetchone()
+        assert row is not None
+        return row[0]
+
+    def _book_pending(self, conn: Connection, batch: Batch, written: Written | None) -> int:
+        """Write the load down; its number. The higher of two loads wins: a number that was taken
+        beforehand counts only while the dataset has no load with a higher one."""
         source = batch.source
         row = conn.execute(
-            """INSERT INTO load (dataset_id, door, actor, agency_id, state, file_name, file_sha256,
-                   file_bytes, rows_in, rows_rejected, report)
-               VALUES (%s,%s,%s,%s,'pending',%s,%s,%s,%s,%s,%s) RETURNING id""",
-            (
-                batch.dataset_id, source.door, source.actor, source.agency_id, source.file_name,
-                source.file_sha256, source.file_bytes,
-                rows_in(batch), len(batch.rejects),
-                Jsonb(batch.report),
-            ),
+            """INSERT INTO load (id, dataset_id, door, actor, agency_id, state, file_name,
+                   file_sha256, file_bytes, rows_in, rows_rejected, report)
+               SELECT CASE WHEN taken IS NULL OR EXISTS (
+                          SELECT FROM load WHERE id >= taken AND dataset_id = %(dataset)s)
+                      THEN nextval(pg_get_serial_sequence('load', 'id')) ELSE taken END,
+                   %(dataset)s, %(door)s, %(actor)s, %(agency)s, 'pending', %(name)s,
+                   %(sha256)s, %(bytes)s, %(rows_in)s, %(rejected)s, %(report)s
+               FROM (SELECT %(taken)s::bigint AS taken) AS t
+               RETURNING id""",
+            {
+                "taken": written.load_id if written else None,
+                "dataset": batch.dataset_id, "door": source.door, "actor": source.actor,
+                "agency": source.agency_id, "name": source.file_name,
+                "sha256": source.file_sha256, "bytes": source.file_bytes,
+                "rows_in": rows_in(batch), "rejected": len(batch.rejects),
+                "report": Jsonb(batch.report),
+            },
         ).fetchone()  # fmt: skip
         assert row is not None
         book_details(conn, row[0], batch)
@@ -199,7 +217,8 @@ class Lake:
     def close_days(self, dataset_id: int, until: datetime) -> int:
         """Move rows before an instant from the head to the body; the number moved.
 
-        Of records those move whose load is older than the instant.
+        Of records those move whose load is older than the instant. Raises Unavailable where a
+        leftover of the dataset cannot be ended.
         """
         with self.db.transaction() as conn:
             place = layout(registry.get(conn, dataset_id))
@@ -234,7 +253,12 @@ class Lake:
                 )
             return moved
 
-        return self._write(work)
+        with self.body.writer_lock():
+            self._undoing.end_leftovers_of(dataset_id)
+            done = self.body.write(work)
+        if self._bell is not None:
+            self._bell.ring()
+        return done
 
     def undo(self, load_id: int, *, actor: str | None = None) -> None:
         """Take a load out: its rows go, what they had replaced comes back. Nothing else changes.
@@ -252,15 +276,13 @@ class Lake:
         return self.body.maintain()
 
     def end_leftovers(self) -> int:
-        """End what a kill left between two commits; how many. While somebody writes it is theirs."""
+        """End what a kill left between two commits; how many. While somebody writes it is theirs.
+
+        What cannot be ended is written down (`unended`), and only its own dataset waits for it.
+        """
         with self.body.writer_lock(wait=False) as held:
             return self._undoing.end_leftovers() if held else 0
 
-    def _write(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-        """Do work as the one writer."""
-        with self.body.writer_lock():
-            self._undoing.end_leftovers()
-            done = self.body.write(work)
-        if self._bell is not None:
-            self._bell.ring()
-        return done
+    def _end_leftovers_of(self, dataset_id: int) -> int:
+        with self.body.writer_lock(wait=False) as held:
+            return self._undoing.end_leftovers_of(dataset_id) if held else 0

@@ -3,11 +3,12 @@
 The lake commits first (docs/adr/0004-one-snapshot.md). What is about to be done is written down
 before: a load as `pending`, an undoing as a row of `undoing`. Under the writer's lock nobody is in
 the middle of either, so what is found there is a leftover: a pending load is written down to be
-taken back, an undoing is ended. Every writer does that first.
+taken back, an undoing is ended. Every writer does that first in its dataset, the worker in all.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -17,8 +18,8 @@ import duckdb
 import psycopg
 from psycopg.types.json import Jsonb
 
-from dothi.kernel.errors import Conflict, DothiError, NotFound
-from dothi.lake import head, history, registry
+from dothi.kernel.errors import Conflict, DothiError, NotFound, Unavailable
+from dothi.lake import head, history, registry, unended
 from dothi.lake.body import METADATA_SCHEMA, TRIES, Body
 from dothi.lake.commit import committed_payload
 from dothi.lake.head import SERIES
@@ -32,6 +33,8 @@ Stretch = tuple[int, datetime, datetime]
 """A stream, the first and the last instant."""
 Statement = tuple[str, tuple[Any, ...]]
 """A statement and its values."""
+
+log = logging.getLogger(__name__)
 
 
 class Undoing:
@@ -54,10 +57,10 @@ class Undoing:
                 if attempt == TRIES - 1:
                     raise
         with self._body.writer_lock():
-            self.end_leftovers()
+            self.end_leftovers_of(dataset.id)
             touched = self._write_down(dataset, load_id, actor)
             try:
-                self._end_undoings()
+                self._end_undoings(dataset)
             except (DothiError, duckdb.Error, psycopg.Error):
                 # Where the lake has not committed, it was not done and will not be.
                 with suppress(DothiError, duckdb.Error, psycopg.Error):
@@ -65,16 +68,53 @@ class Undoing:
                 raise
 
     def end_leftovers(self) -> int:
-        """End what was begun and not ended; how many. The caller holds the writer's lock."""
+        """End what was begun and not ended; how many. The caller holds the writer's lock.
+
+        A dataset where that fails does not keep the others waiting: it is written down as unended.
+        """
         with self._db.transaction() as conn:
+            waiting = {one.dataset_id for one in unended.unended(conn)}
             found = conn.execute(
-                """SELECT id, dataset_id FROM load WHERE state = 'pending'
-                   AND NOT EXISTS (SELECT FROM undoing WHERE load_id = load.id)"""
+                """SELECT dataset_id FROM load WHERE state = 'pending'
+                   UNION SELECT dataset_id FROM undoing JOIN load ON load.id = load_id ORDER BY 1"""
             )
-            pending = [(load_id, registry.get(conn, n)) for load_id, n in found.fetchall()]
-        for load_id, dataset in pending:
+            left = [dataset_id for (dataset_id,) in found.fetchall()]
+            unended.clear(conn, sorted(waiting.difference(left)))
+        count = 0
+        for dataset_id in left:
+            with suppress(unended.UnendedError):
+                count += self.end_leftovers_of(dataset_id)
+        return count
+
+    def end_leftovers_of(self, dataset_id: int) -> int:
+        """As `end_leftovers`, of one dataset. Raises Unavailable where something cannot be ended."""
+        with self._db.transaction() as conn:
+            dataset = registry.get(conn, dataset_id)
+        try:
+            count = self._end(dataset)
+        except Unavailable:
+            raise  # the database is away: that says nothing about the leftover
+        except (DothiError, duckdb.Error, psycopg.Error) as error:
+            with self._db.transaction() as conn:
+                first = unended.note(conn, dataset_id, error)
+            if first:
+                log.exception("%s: what a load or its undoing left cannot be ended", dataset.name)
+            raise unended.refusal(dataset.name) from error
+        if count:
+            with self._db.transaction() as conn:
+                unended.clear(conn, [dataset_id])
+        return count
+
+    def _end(self, dataset: Dataset) -> int:
+        with self._db.transaction() as conn:
+            pending = conn.execute(
+                """SELECT id FROM load WHERE state = 'pending' AND dataset_id = %s
+                   AND NOT EXISTS (SELECT FROM undoing WHERE load_id = load.id)""",
+                (dataset.id,),
+            ).fetchall()
+        for (load_id,) in pending:
             self._give_up(dataset, load_id)
-        return self._end_undoings()
+        return self._end_undoings(dataset)
 
     def _give_up(self, dataset: Dataset, load_id: int) -> None:
         """Write down that a load is to be taken back: who computes may have seen its rows."""
@@ -150,20 +190,20 @@ class Undoing:
             ]
             return sum(row[0] for row in counts if row)
 
-    def _end_undoings(self) -> int:
-        """Do what is written down, the newest load first."""
+    def _end_undoings(self, dataset: Dataset) -> int:
+        """Do what is written down for a dataset, the newest load first."""
         with self._db.transaction() as conn:
-            found = conn.execute(
-                "SELECT load_id, dataset_id, u.actor, streams, payload, state FROM undoing u "
-                "JOIN load ON load.id = load_id ORDER BY load_id DESC"
+            work = conn.execute(
+                "SELECT load_id, u.actor, streams, payload, state FROM undoing u "
+                "JOIN load ON load.id = load_id WHERE dataset_id = %s ORDER BY load_id DESC",
+                (dataset.id,),
             ).fetchall()
-            work = [(registry.get(conn, row[1]), row) for row in found]
         if not work:
             return 0
+        place = layout(dataset)
 
         def all_at_once(cursor: duckdb.DuckDBPyConnection) -> None:
-            for dataset, (number, _, actor, streams, payload, state) in work:
-                place = layout(dataset)
+            for number, actor, streams, payload, state in work:
                 history.undo(cursor, place, number)
                 if streams:
                     history.newest_of_both(cursor, place.table, streams)

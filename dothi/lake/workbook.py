@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -49,14 +49,24 @@ def workbook(
     lang: str,
     *,
     rows: Sequence[Mapping[str, Any]] = (),
+    known: Mapping[str, tuple[str, ...]] | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> bytes:
     """The workbook's content. Keys of the `things` are offered to choose from; `rows` are filled in
-    already, by the columns' names."""
+    already, by the columns' names. `known`: the only values of columns; `titles`: what columns are
+    called that the contract does not name."""
     import xlsxwriter
 
     heads = (
         _series(contract, things, lang) if contract.kind == "series" else _records(contract, lang)
     )
+    heads = [
+        replace(
+            head, title=(titles or {}).get(head.name, head.title),
+            **({"known": known[head.name], "closed": True} if known and head.name in known else {}),
+        )
+        for head in heads
+    ]  # fmt: skip
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False}) as book:
         sheet = book.add_worksheet(SHEET)

@@ -8,6 +8,8 @@ moves in the same transaction as the effect of what it read: exactly once inside
 from __future__ import annotations
 
 import logging
+import selectors
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -172,26 +174,31 @@ class Listener:
         self._look = look
         self._poll_s = poll_s
         self._closed = threading.Event()
+        self._ended, self._end = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
         self._thread.start()
 
     def signal_close(self) -> None:
         """Ask it to end and do not wait."""
         self._closed.set()
+        self._end.close()  # wakes what waits for a ring: the other end has come to its end
 
     def close(self) -> None:
         """End it."""
-        self._closed.set()
-        self._thread.join(self._poll_s + 2)
+        self.signal_close()
+        self._thread.join(3)
 
     def _run(self) -> None:
         while not self._closed.is_set():
             try:
-                with self._db.connect() as conn:
+                with self._db.connect() as conn, selectors.DefaultSelector() as either:
+                    either.register(conn, selectors.EVENT_READ)
+                    either.register(self._ended, selectors.EVENT_READ)
                     conn.execute(f"LISTEN {CHANNEL}")
                     while not self._closed.is_set():
                         self._look()
-                        for _ in conn.notifies(timeout=self._poll_s, stop_after=1):
+                        either.select(self._poll_s)
+                        for _ in conn.notifies(timeout=0):
                             pass
             except (Unavailable, psycopg.Error) as error:
                 log.warning("listener waits for the database: %s", type(error).__name__)
@@ -199,3 +206,4 @@ class Listener:
             except Exception:
                 log.exception("listener's look failed")
                 self._closed.wait(0.5)
+        self._ended.close()

@@ -23,7 +23,11 @@ SIZES = (
 )  # fmt: skip
 """Screens of phone, tablet, desktops and wall that every page must fit."""
 CROWDING = Path(__file__).with_name("crowding.js")
-SOFTWARE_GL = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+SOFTWARE_GL = [
+    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--disable-gpu-compositing",
+]  # fmt: skip
+"""Maps are drawn by a processor; that the rest of the page is not, halves the work of a page with one."""
 
 
 @dataclass
@@ -59,6 +63,10 @@ class Screen:
             if lines := self.crowded():
                 found[size] = lines
         return found
+
+    def go(self, path: str) -> None:
+        """Another page in the same window, with what it has loaded already."""
+        self.page.goto(self.preview.address + path)
 
     def close(self) -> None:
         """Ends the page; it must not have complained or spoken to another host."""

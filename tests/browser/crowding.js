@@ -82,6 +82,13 @@
     }
   }
 
+  // -- the words of the navigation stand apart --
+  const entries = [...document.querySelectorAll('nav.side span')].filter(seen).map((e) => [e, e.getBoundingClientRect()])
+  for (const [i, [a, first]] of entries.entries()) {
+    const next = entries[i + 1]
+    if (next && next[1].top < first.bottom && first.top < next[1].bottom && next[1].left - first.right < 4) found.push(`words touch: ${name(a)} and ${name(next[0])}`)
+  }
+
   // -- a scrolling box shows enough of what it holds --
   for (const e of document.querySelectorAll('.panel-body, .chart-draw, dothi-map')) {
     const least = Math.min(e.scrollHeight, 96)

@@ -11,11 +11,14 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from dothi.ioc.overview_view import Card, CardsView
+from dothi.web.view import Status
 from tests.browser.conftest import SIZES, Look
 from tests.browser.product import OUT, Product, settled
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("computed")]
 FIGURE = "/ioc/figure?key=i_pm25_24h_mean"
+CARD = Card("x", "", "", "", "", Status("ok", ""), "")
 PAGES = ("/ioc", FIGURE, "/ioc/arrange", "/ioc/assign?key=work_open", "/search?q=kim+son",
          "/indicators/vn_aqi_hourly", "/agencies/so-nnmt", "/board/environment")  # fmt: skip
 
@@ -60,6 +63,39 @@ def test_nothing_is_cut_off_or_overlaps_signed_in_and_not(
         assert screen.page.locator("#agencies").count() == bool(session)
         assert screen.crowded_at(*SIZES) == {}
         screen.close()
+
+
+def test_no_tile_is_alone_in_its_row_however_many_there_are(
+    open_page: Look, admin: httpx.Client
+) -> None:
+    """At every width, of two tiles up to more than anybody arranges."""
+    screen = open_page("/ioc", session=admin)
+    for count in (*range(2, 17), 31):
+        cards = CardsView("", (), (CARD,) * count, None, "", "")
+        screen.page.evaluate(
+            """([count, rows]) => {
+                const list = document.querySelector('#tiles > ul')
+                const one = list.firstElementChild
+                list.className = rows
+                list.replaceChildren(...Array.from({ length: count }, () => one.cloneNode(true)))
+            }""",
+            [count, cards.rows],
+        )  # fmt: skip
+        for width in (390, 800, 1280, 1440, 1920, 3840):
+            screen.page.set_viewport_size({"width": width, "height": 900})
+            rows = screen.page.evaluate(
+                """() => {
+                    const tops = {}
+                    for (const tile of document.querySelectorAll('#tiles .tile')) {
+                        const box = tile.getBoundingClientRect()
+                        ;(tops[Math.round(box.top)] ??= []).push(box.width)
+                    }
+                    return Object.values(tops)
+                }"""
+            )
+            room = max(sum(row) for row in rows)
+            alone = [row for row in rows if len(row) == 1 and row[0] < 0.9 * room]
+            assert not alone, (count, width, rows)
 
 
 @pytest.mark.parametrize("span", ["today", "7d", "30d", "month", "year"])
@@ -206,11 +242,11 @@ def test_what_is_typed_the_moment_the_search_has_the_focus_is_searched(
     product.until(lambda: "VN_AQI giờ" in admin.get("/search?q=vn+aqi").text, 120, "the names")
     page = open_page("/work", session=admin).page
     page.evaluate(
-        '''document.addEventListener('focusin', ({ target }) => {
+        """document.addEventListener('focusin', ({ target }) => {
             if (target.type !== 'search') return
             target.value = 'vn aqi gio'
             target.dispatchEvent(new Event('input', { bubbles: true }))
-        }, { once: true })'''
+        }, { once: true })"""
     )
     page.keyboard.press("/")
     expect(page.locator("dialog .found a", has_text="VN_AQI giờ").first).to_be_visible()

@@ -35,7 +35,7 @@ def rows(client: httpx.Client, *found: dict[str, object]) -> httpx.Response:
         ("vi", ("Môi trường không khí", "Trạm quan trắc", "Vụ việc đang mở", "Trực tiếp",
                 "Chất lượng số liệu", "Dữ liệu minh họa", "Số này lấy từ đâu?")),
         ("en", ("Air", "Stations", "Open work items", "Live", "Data quality",
-                "Demonstration data", "Where does this number come from?")),
+                "Demo data", "Where does this number come from?")),
     ],
 )  # fmt: skip
 def test_the_page_speaks_vietnamese_and_english(

@@ -28,12 +28,12 @@ PAGES = (
 def test_axe_finds_nothing_on_any_page(
     open_screen: Open, theme: str, size: tuple[int, int]
 ) -> None:
+    screen = open_screen(PAGES[-1], theme=theme, size=size)
     for path in PAGES:
-        screen = open_screen(path, theme=theme, size=size)
+        screen.go(path)
         if path == SERVICE:
             screen.map_ready()
         assert screen.axe() == [], path
-        screen.close()
 
 
 def test_axe_finds_nothing_in_the_dialog_and_the_popup(open_screen: Open) -> None:
@@ -53,11 +53,11 @@ def test_axe_finds_nothing_in_the_dialog_and_the_popup(open_screen: Open) -> Non
 def test_nothing_runs_out_of_the_page_at_any_width(
     open_screen: Open, size: tuple[int, int]
 ) -> None:
+    screen = open_screen(PAGES[-1], size=size)
     for path in PAGES:
-        screen = open_screen(path, size=size)
+        screen.go(path)
         width = screen.page.evaluate("document.documentElement.scrollWidth")
         assert width == size[0], f"{path} is {width} px wide"
-        screen.close()
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])
@@ -88,6 +88,7 @@ def test_crowding_is_noticed(open_screen: Open) -> None:
         (".chart-bar { margin-bottom: -2rem }", "control on control"),
         ("#quality .panel-head { margin-bottom: -2rem }", "text on text"),
         ("#stations .panel-body { max-height: 3rem }", "px high"),
+        (".side { flex-direction: row } .side a { flex: none; padding: 0 }", "words touch"),
     ):
         screen.page.evaluate(
             "text => { const sheet = new CSSStyleSheet(); sheet.replaceSync(text);"

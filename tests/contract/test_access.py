@@ -529,6 +529,7 @@ ASKING: dict[str, Callable[..., Any]] = {
     "POST /forms/{form:str}/{period:str}/{party:str}": _return,
     "POST /forms/{form:str}/{period:str}/{party:str}/{act:str}": _return,
     "GET /forms/{form:str}/{period:str}/{party:str}/workbook.xlsx": _return,
+    "GET /forms/{form:str}/{period:str}/{party:str}/return.csv": _return,
     "GET /forms/{form:str}/{period:str}/{party:str}/evidence/{sha256:str}": _return,
     "GET /api/v1/forms/{form:str}/{period:str}/{party:str}": _return,
     "PUT /api/v1/forms/{form:str}/{period:str}/{party:str}": _return,

@@ -9,18 +9,21 @@ import os
 import secrets
 import shutil
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import psycopg
-import pytest
 import uvicorn
 from litestar import Litestar
 
@@ -51,6 +54,8 @@ from tests.unit.packs.test_packs_doc import written
 
 OURS, OTHERS = "so-nnmt", "so-xd"
 PASSWORD = "Sông Ba chảy ngược"
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients of plain HTTP: each would else read the machine's certificates anew, 24 ms of work."""
 PEOPLE = ("admin", "operator", "officer", "leader", "data", "auditor")
 
 CONTRACT = """
@@ -81,6 +86,7 @@ Z,commune,Đặc khu Cồn Hạ,S,2025-07-01,,108.3,13.0
 LINKS = f"old_code,new_code\na,{UNIT}\nb,{UNIT}\nc,M\nc,Z\n"
 """Two communes that merged, and one that was split."""
 GROUND = "ground: for tests"
+_worlds = itertools.count(1)
 SHARINGS = {
     "own": (OURS, "{}"),
     "other": (OTHERS, "{}"),
@@ -89,36 +95,17 @@ SHARINGS = {
 }
 
 
-@dataclass
-class World:
-    """One web process, what is in its store, and everybody who may ask it."""
+@dataclass(kw_only=True)
+class Town:
+    """What is in a store, and everybody there."""
 
     house: House
-    app: Litestar
-    hub: Hub
-    address: str
     accounts: dict[str, int] = field(default_factory=dict)
     bearers: dict[str, str] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     loads: dict[str, int] = field(default_factory=dict)
     agencies: dict[str, int] = field(default_factory=dict)
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-
-    def client(self, who: str = "anonymous", **more: Any) -> httpx.Client:
-        """A browser or a machine of its own, signed in anew."""
-        headers = {"accept-language": "en", **more.pop("headers", {})}
-        more.setdefault("timeout", 30)
-        client = httpx.Client(base_url=self.address, headers=headers, **more)
-        if who in self.accounts:
-            with self.house.db.transaction() as conn:
-                token = sessions.start(conn, self.accounts[who], address="127.0.0.1", now=utc_now())
-            client.cookies.set("dothi_session", token)
-            client.headers["sec-fetch-site"] = "same-origin"
-        elif who in self.bearers:
-            client.headers["authorization"] = f"Bearer {self.bearers[who]}"
-        else:
-            assert who == "anonymous", who
-        return client
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def stream(self, what: str) -> int:
         with self.house.db.transaction() as conn:
@@ -137,7 +124,7 @@ class World:
         return row[0]
 
     def _commit(self, what: str, *, clash: bool) -> int:
-        dataset, number = self.datasets[what], next(self._numbers)
+        dataset, number = self.datasets[what], next(self.numbers)
         at = utc_now().replace(microsecond=0) - timedelta(seconds=number)
         stream = self.house.lake.stream_ids(dataset, [(("G1",), "level")])[("G1",), "level"]
         candidates = [
@@ -161,76 +148,134 @@ class World:
 
     def fresh_file(self) -> dict[str, tuple[str, io.BytesIO]]:
         """A form with a CSV file that nobody has loaded before."""
-        at = utc_now() - timedelta(days=2, seconds=next(self._numbers))
-        text = f"station,time,level\nG1,{at:%Y-%m-%dT%H:%M:%SZ},{next(self._numbers) / 1000}\nG1,yesterday,=1+1\n"
+        at = utc_now() - timedelta(days=2, seconds=next(self.numbers))
+        text = f"station,time,level\nG1,{at:%Y-%m-%dT%H:%M:%SZ},{next(self.numbers) / 1000}\nG1,yesterday,=1+1\n"
         return {"file": (f"{secrets.token_hex(4)}.csv", io.BytesIO(text.encode()))}
 
 
-def with_street_lighting(folder: Path) -> Path:
-    """A folder of packs: the shipped ones, and the service of docs/packs.md, which is of `OTHERS`
-    and shared with nobody."""
-    shutil.copytree(shipped_packs(), folder)
-    written(folder)
-    return folder
+@dataclass(kw_only=True)
+class World(Town):
+    """One web process on such a store."""
+
+    app: Litestar
+    hub: Hub
+    address: str
+
+    def client(self, who: str = "anonymous", **more: Any) -> httpx.Client:
+        """A browser or a machine of its own, signed in anew."""
+        headers = {"accept-language": "en", **more.pop("headers", {})}
+        more.setdefault("timeout", 30)
+        client = httpx.Client(base_url=self.address, headers=headers, verify=NO_TLS, **more)
+        if who in self.accounts:
+            with self.house.db.transaction() as conn:
+                token = sessions.start(conn, self.accounts[who], address="127.0.0.1", now=utc_now())
+            client.cookies.set("dothi_session", token)
+            client.headers["sec-fetch-site"] = "same-origin"
+        elif who in self.bearers:
+            client.headers["authorization"] = f"Bearer {self.bearers[who]}"
+        else:
+            assert who == "anonymous", who
+        return client
 
 
-@contextmanager
-def fresh_database(server: str, template: str, name: str) -> Iterator[str]:
-    """A migrated database for a whole module of tests."""
+@dataclass(frozen=True)
+class _Kept:
+    """A settled store that nobody uses: what each world is copied from."""
+
+    database: str
+    folder: TemporaryDirectory[str]
+    known: dict[str, Any]
+
+    @property
+    def home(self) -> Path:
+        return Path(self.folder.name) / "home"
+
+    @property
+    def packs(self) -> Path:
+        lit = Path(self.folder.name) / "packs"
+        return lit if lit.exists() else shipped_packs()
+
+
+@cache
+def _keep(server: str, template: str, lit: bool) -> _Kept:
+    name = f"dothi_kept_{os.getpid()}_{int(lit)}"
+    kept = _Kept(name, TemporaryDirectory(prefix="dothi-kept-"), {})
+    kept.home.mkdir()
+    if lit:
+        written(shutil.copytree(shipped_packs(), kept.home.with_name("packs")))
+    _copy(server, template, name)
+    settings = Settings(
+        home=kept.home, database_url=app_url(server, name), lang="en", packs=kept.packs
+    )
+    town = Town(house=House.open(settings, "kept"))
+    _settle(town)
+    town.house.close()
+    kept.known.update({f.name: getattr(town, f.name) for f in fields(Town) if f.name != "house"})
+    return kept
+
+
+def _copy(server: str, database: str, name: str) -> None:
     with psycopg.connect(server, autocommit=True) as conn:
-        conn.execute(own_sql(f"CREATE DATABASE {name} TEMPLATE {template} OWNER dothi_app"))
-    try:
-        yield app_url(server, name)
-    finally:
-        with psycopg.connect(server, autocommit=True) as conn:
-            conn.execute(own_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        conn.execute(own_sql(f"CREATE DATABASE {name} TEMPLATE {database} OWNER dothi_app"))
 
 
 @contextmanager
 def world(
-    database_url: str, home: Path, more: Callable[[str], dict[str, Any]] | None = None
+    server: str,
+    template: str,
+    home: Path,
+    more: Callable[[str], dict[str, Any]] | None = None,
+    *,
+    lit: bool = False,
 ) -> Iterator[World]:
-    """The application as `dothi web` runs it, on a free port of this machine.
+    """The application as `dothi web` runs it, on a free port of this machine, its store settled.
 
-    `more`: further settings, told the address it will have.
+    `more`: further settings, told the address it will have. `lit`: with the service of docs/packs.md,
+    which is of `OTHERS` and shared with nobody, beside the shipped ones.
     """
+    kept = _keep(server, template, lit)
+    shutil.copytree(kept.home, home, dirs_exist_ok=True)
+    name = f"dothi_world_{os.getpid()}_{next(_worlds)}"
+    _copy(server, kept.database, name)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        given: dict[str, Any] = {"packs": shipped_packs()} | (more(address) if more else {})
-        settings = Settings(home=home, database_url=database_url, lang="en", **given)
+        settings = Settings(
+            home=home, database_url=app_url(server, name), lang="en", packs=kept.packs,
+            **(more(address) if more else {}),
+        )  # fmt: skip
         house = House.open(settings, "web", max_size=16)
         app, hub = create_app(house)
-        made = World(house, app, hub, address)
-        _settle(made)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, lifespan="on",
             timeout_graceful_shutdown=2,
         )  # fmt: skip
-        server = uvicorn.Server(config)
+        web = uvicorn.Server(config)
         running = threading.Thread(
-            target=lambda: asyncio.run(server.serve(sockets=[listening])), daemon=True
+            target=lambda: asyncio.run(web.serve(sockets=[listening])), daemon=True
         )
         running.start()
         try:
-            _wait(lambda: server.started)
-            yield made
+            _wait(lambda: web.started and hub.heard)
+            yield World(house=house, app=app, hub=hub, address=address, **deepcopy(kept.known))
         finally:
             hub.close()
-            server.should_exit = True
+            web.should_exit = True
             running.join(10)
             house.close()
+            with psycopg.connect(server, autocommit=True) as conn:
+                conn.execute(own_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
 
 
 def _wait(done: Any) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         if done():
             return
         time.sleep(0.01)
     raise TimeoutError("the application did not start")
 
 
-def _settle(made: World) -> None:
+def _settle(made: Town) -> None:
     hasher = Passwords(memory_kib=1024, passes=1)
     packs = pack_load.load_all(made.house.settings.packs)
     with made.house.db.transaction() as conn:
@@ -272,16 +317,3 @@ def _unit_files(home: Path) -> list[Path]:
     for path, text in zip(files, (UNITS, LINKS), strict=True):
         path.write_text(text.lstrip(), "utf-8")
     return files
-
-
-@contextmanager
-def lit_world(
-    server: str, template: str, folders: pytest.TempPathFactory, name: str
-) -> Iterator[World]:
-    """A world whose packs hold the street lights of docs/packs.md too; `name` is its database's."""
-    packs = with_street_lighting(folders.mktemp("packs") / "all")
-    with (
-        fresh_database(server, template, f"{name}_{os.getpid()}") as url,
-        world(url, folders.mktemp("home"), lambda _: {"packs": packs}) as made,
-    ):
-        yield made

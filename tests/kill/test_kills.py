@@ -57,9 +57,8 @@ def test_every_acknowledged_row_is_stored_exactly_once_and_all_parts_agree(run):
 
 def test_everything_was_killed_at_work(run):
     figures = run.torture.figures
-    assert set(figures.kills) >= set(VICTIMS[: figures.count])
+    assert set(figures.kills) >= set(VICTIMS)
     assert figures.in_flight_share >= 0.9
-    assert figures.count >= 5
 
 
 def test_it_served_again_in_time_without_a_repair_step(run):

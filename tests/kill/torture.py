@@ -161,7 +161,8 @@ class Torture:
         self.housekeeper = Housekeeper(instance.home.path)
 
     def run(self, kills: int, *, seconds: float = float("inf"), say: Callable[[str], None]) -> None:
-        """Kill until the number or the time is reached; then let the writers end."""
+        """Kill until the number or the time is reached, everything once in any case; then let the
+        writers end."""
         began = time.monotonic()
         self.work.open(20, 30.0)
         self.writers.start()
@@ -169,7 +170,9 @@ class Torture:
         # In each round every victim once, in another order.
         rounds = kills // len(VICTIMS) + 1
         plan = [v for _ in range(rounds) for v in self.chance.sample(VICTIMS, len(VICTIMS))]
-        while self.figures.count < kills and time.monotonic() - began < seconds:
+        while self.figures.count < kills and (
+            time.monotonic() - began < seconds or self.figures.count < len(VICTIMS)
+        ):
             self._kill(plan[self.figures.count % len(plan)])
             if self.chance.random() < 0.3:
                 self.work.open(2, 20.0)

@@ -34,6 +34,7 @@ from dothi.kernel.i18n import number, t
 from dothi.lake import loads, registry, sharing
 from dothi.lake.registry import Dataset
 from dothi.lake.sharing import SharingDecision
+from dothi.lake.unended import unended
 from dothi.store.database import Connection
 from dothi.web.site import see_other
 from dothi.web.view import Status
@@ -72,8 +73,30 @@ class DecisionRow:
 
 
 @dataclass(frozen=True)
+class WaitingRow:
+    """A dataset where something begun cannot be ended (`lake.unended`).
+
+    Reason and remedy name files: they are for who runs the system, else None.
+    """
+
+    title: str
+    since: datetime
+    tried_at: datetime
+    reason: str | None
+    remedy: str
+    url: str
+
+
+@dataclass(frozen=True)
+class DatasetsView:
+    rows: tuple[DatasetRow, ...]
+    waiting: tuple[WaitingRow, ...]
+
+
+@dataclass(frozen=True)
 class DatasetView:
     row: DatasetRow
+    waiting: tuple[WaitingRow, ...]
     readers: tuple[str, ...]
     hidden: tuple[str, ...]
     ground: str
@@ -96,8 +119,8 @@ def dataset_list(visit: NamedDependency[Visit]) -> Page:
         seen = [d for d in every if decide(actor, "load.read", loads.resource(d, 0)).allowed]
         if not seen:
             require(actor, "load.read", Resource("load", owner_agency=actor.agency_id))
-        rows = _rows(conn, seen, lang)
-    return visit.show("datasets.html", URL, rows, title=t("admin.datasets", lang))
+        view = DatasetsView(_rows(conn, seen, lang), _waiting(conn, actor, seen, lang))
+    return visit.show("datasets.html", URL, view, title=t("admin.datasets", lang))
 
 
 @get(f"{URL}/{{name:str}}", opt={"access": "load.read"}, sync_to_thread=True)
@@ -128,6 +151,7 @@ def _page(visit: Visit, name: str, form: Form) -> Page:
         shared = successors(conn, {code for d in found for code in d.agencies})
         view = DatasetView(
             row=_rows(conn, [dataset], lang)[0],
+            waiting=_waiting(conn, actor, [dataset], lang),
             readers=tuple(_readers(dataset, names, lang)),
             hidden=tuple(sorted(dataset.sharing.get("hidden", ()))),
             ground=dataset.sharing.get("ground") or "",
@@ -204,6 +228,30 @@ def _rows(conn: Connection, found: list[Dataset], lang: str) -> tuple[DatasetRow
             )
         )  # fmt: skip
     return tuple(rows)
+
+
+def _waiting(
+    conn: Connection, actor: Actor, among: list[Dataset], lang: str
+) -> tuple[WaitingRow, ...]:
+    runs_it = decide(actor, "system.status", Resource("system")).allowed
+    by_number = {dataset.id: dataset for dataset in among}
+    out = []
+    for one in unended(conn):
+        if (dataset := by_number.get(one.dataset_id)) is None:
+            continue
+        if not runs_it:
+            remedy = t("lake.unended_ask", lang)
+        elif one.missing_file is not None:
+            remedy = t("lake.unended_file", lang, file=one.missing_file)
+        else:
+            remedy = t("lake.unended_other", lang)
+        out.append(
+            WaitingRow(
+                dataset.contract.title.get(lang) or dataset.name, one.since, one.tried_at,
+                one.reason if runs_it else None, remedy, f"{URL}/{dataset.name}",
+            )
+        )  # fmt: skip
+    return tuple(out)
 
 
 def _many(count: int, lang: str) -> str:

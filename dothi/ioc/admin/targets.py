@@ -141,7 +141,8 @@ def _page(visit: Visit, measure: str, form: Form) -> Page:
             ),
             places=_places(conn, lang, province=province),
             grains=tuple(Option(g, t(f"targets.grain_{g}", lang)) for g in GRAINS
-                         if any(g in one.grains for one in mine.values())),
+                         if any(g in one.grains or any(g in part.sums for part in one.parts.values())
+                                for one in mine.values())),
             directions=tuple(Option(d, t(f"targets.direction_{d}", lang))
                              for d in (*DIRECTIONS, TAKES_BACK)),
             form=form,

@@ -40,7 +40,7 @@ class Format:
 
 JSON = Format("json", "application/json", "json")
 NDJSON = Format("ndjson", "application/x-ndjson", "ndjson")
-CSV = Format("csv", "text/csv; charset=utf-8", "csv")
+CSV = Format("csv", "text/csv", "csv")
 ARROW = Format("arrow", "application/vnd.apache.arrow.stream", "arrows")
 XLSX = Format("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx")
 PARQUET = Format("parquet", "application/vnd.apache.parquet", "parquet")
@@ -58,7 +58,7 @@ def chosen(word: str | None, accept: str, among: Collection[Format] = FORMATS) -
         name, *settings = (piece.strip().lower() for piece in part.split(";"))
         weight = next((s[2:] for s in settings if s.startswith("q=")), "1")
         if re.fullmatch(r"[01](\.\d{0,3})?", weight, re.ASCII):
-            same = (one for one in among if one.media_type.partition(";")[0] == name)
+            same = (one for one in among if one.media_type == name)
             wanted.extend((float(weight), one) for one in same)
     return max(wanted, key=lambda pair: pair[0], default=(0, JSON))[1]
 
@@ -161,7 +161,7 @@ def _csv(
     # newline: cells keep their own line ends.
     text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text)
-    writer.writerow([_harmless(name) for name in relation.columns])
+    writer.writerow([harmless(name) for name in relation.columns])
     for row in _rows(relation):
         writer.writerow([_cell(value, local) for value in row])
     text.detach()
@@ -170,7 +170,7 @@ def _csv(
 def _cell(value: Any, local: tzinfo | None) -> Any:
     """A cell that no spreadsheet takes for a formula; numbers stay exact."""
     if isinstance(value, str):
-        return _harmless(value)
+        return harmless(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | Decimal):
@@ -180,7 +180,13 @@ def _cell(value: Any, local: tzinfo | None) -> Any:
     return _one_text(plain(value))
 
 
-def _harmless(text: str) -> str:
+def harmed(text: str) -> str:
+    """The text that was made harmless."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
+
+
+def harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

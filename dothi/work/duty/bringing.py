@@ -1,7 +1,8 @@
 """A roster that comes as a file: what taking it over would change, and doing just that.
 
 The file says for each turn it names who is in it; turns that it does not name stay as they are.
-Nobody is made known by it: a person is an account of the agency, by name or user name.
+Nobody is made known by it: a person is an account of the agency, by name or user name. Turns that
+are over stay as they were: they may name who has left since, or leave them out.
 """
 
 from __future__ import annotations
@@ -106,8 +107,10 @@ def plan(
         turn, now_in = Turn(want.shift, want.day), there[key]
         over = turn.end <= now
         if over:
+            stood = {a: p.role for a, p in now_in.items()}
             active = {a: p.role for a, p in now_in.items() if p.active}
-            if active != {a: role for a, (role, _) in want.people.items()}:
+            told = {a: role for a, (role, _) in want.people.items()}
+            if not active.items() <= told.items() <= stood.items():
                 params = {"shift": want.shift.name, "day": want.day}
                 faults.append(Fault(f"{want.line}:day", "duty.turn_over", params))
             same += len(want.people)
@@ -174,6 +177,7 @@ class _Reader:
         self.faults: list[Fault] = []
         self.wanted: dict[Key, _Wanted] = {}
         self._lang = lang
+        self._conn, self._agency, self._now = conn, agency, now
         self._last = local_date(now, VN) + roster.FARTHEST
         self._shifts = store.shifts(conn, agency, date(2001, 1, 1), self._last)
         self._accounts: defaultdict[str, set[int]] = defaultdict(set)
@@ -181,6 +185,9 @@ class _Reader:
             self._accounts[_key(name)].add(account)
         for account, login in store.logins(conn, agency):
             self._accounts[_key(login)].add(account)
+        self._left: defaultdict[str, dict[int, datetime]] = defaultdict(dict)
+        for account, name, login, until in store.former(conn, agency):
+            self._left[_key(name)][account] = self._left[_key(login)][account] = until
         self._roles = {
             _key(word): role
             for role in DutyRole
@@ -199,7 +206,8 @@ class _Reader:
             day = None
         shift = self._shift(line, day) if day else None
         empty = _key(line.person) in self._nobody
-        account = None if empty else self._account(line)
+        turn = Turn(shift, day) if shift and day else None
+        account = None if empty else self._account(line, turn)
         role = self._roles.get(_key(line.role))
         if role is None and not empty and (line.role or line.person):
             known = ", ".join(t(f"duty.role.{one}", self._lang) for one in DutyRole)
@@ -240,19 +248,32 @@ class _Reader:
         self._wrong(line, "begins", "duty.file_hours", shift=found[0].name, day=day, hours=hours)
         return None
 
-    def _account(self, line: Line) -> int | None:
+    def _account(self, line: Line, turn: Turn | None) -> int | None:
         if not line.person:  # a merged cell, a formula: that nobody is there has to be said
             self._wrong(line, "person", "duty.file_blank")
             return None
         found = self._accounts.get(_key(line.person), set())
+        left = self._left.get(_key(line.person), {})
+        if turn is not None and turn.end <= self._now:
+            found = found | {account for account, until in left.items() if until > turn.start}
+            if len(found) > 1:  # of namesakes the one who was there is meant
+                found = (found & self._stood(turn)) or found
         if len(found) == 1:
             return next(iter(found))
         if found:
             self._wrong(line, "person", "duty.file_namesakes", name=line.person)
             return None
+        if left:
+            until = local_date(max(left.values()), VN)
+            self._wrong(line, "person", "duty.file_left", name=line.person, day=until)
+            return None
         known = ", ".join(list(self.names.values())[:MOST_NAMED])
         self._wrong(line, "person", "duty.file_person", name=line.person, known=known)
         return None
+
+    def _stood(self, turn: Turn) -> set[int]:
+        there = store.people(self._conn, self._agency, turn.day, turn.day)
+        return {person.account_id for person in there if person.shift_id == turn.shift.id}
 
     def _wrong(self, line: Line, column: str, key: str, **params: object) -> None:
         self.faults.append(Fault(f"{line.row}:{column}", key, params))

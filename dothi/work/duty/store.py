@@ -218,6 +218,15 @@ def logins(conn: Connection, agency_id: int) -> list[tuple[int, str]]:
     ).fetchall()
 
 
+def former(conn: Connection, agency_id: int) -> list[tuple[int, str, str, datetime]]:
+    """(account, name, user name, until when) of those of an agency who may sign in no more."""
+    return conn.execute(
+        "SELECT id, display_name, login, disabled_at FROM account "
+        "WHERE agency_id = %s AND disabled_at IS NOT NULL",
+        (agency_id,),
+    ).fetchall()
+
+
 def add_change(
     conn: Connection, agency_id: int, at: datetime, actor: Actor, what: str,
     detail: Mapping[str, Any], reason: str = "",

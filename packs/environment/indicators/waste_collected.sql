@@ -27,12 +27,14 @@ outputs:
     unit: t
     decimals: 1
     over_units: sum
+    over_time: sum
     better: none
   generated_t:
     title: {vi: Khối lượng phát sinh, en: Generated}
     unit: t
     decimals: 1
     over_units: sum
+    over_time: sum
     better: none
 verify:
   vi: >-

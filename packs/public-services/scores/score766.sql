@@ -38,6 +38,7 @@ inputs:
   reported_totals: [ma_co_quan, ky, so_ho_so_bao_cao, so_ho_so_cong]
 period: {grains: [month, quarter, year], zone: Asia/Ho_Chi_Minh}
 since: {dossiers: ngay_tiep_nhan, petitions: ngay_gui, procedure_decisions: ngay_quyet_dinh}
+named: {reported_totals: ky}
 sharing:
   public: true
   # verify: the province confirms this in writing before the page is opened to everybody.
@@ -48,140 +49,180 @@ agency: ma_co_quan
 unit: ma_don_vi
 # Ceilings and thresholds in force from a date (to a date). `verify`: what an officer still has to
 # confirm; it stands on the screen with the component. A ceiling of 0 is shown and gives no points.
+# `rows`: what its denominator counts, `levels`: of whom it is said, `factor`: whose ratio it is times.
 components:
   "1.1":
     group: "1"
+    rows: procedure_decisions
+    levels: [province, agency]
     title: {vi: TTHC được công bố đúng hạn, en: Procedures announced on time}
     valid: [{from: 2022-06-23, max: 6, source: "766, nhóm 1: 18 điểm"}]
   "1.2":
     group: "1"
+    rows: procedure_decisions
+    levels: [province]
     title: {vi: "TTHC được cập nhật, công khai đúng hạn", en: Procedures published on time}
     valid: [{from: 2022-06-23, max: 4, source: "766, nhóm 1: 18 điểm"}]
   "1.3":
     group: "1"
+    rows: procedures
+    levels: [province, agency]
     title: {vi: TTHC công khai đầy đủ nội dung, en: Procedures published with all parts}
     valid: [{from: 2022-06-23, max: 2, source: "766; Nghị định 63/2010/NĐ-CP, Điều 8 khoản 2"}]
   "1.4":
     group: "1"
+    rows: reported_totals
+    levels: [province, agency]
     title: {vi: Hồ sơ đồng bộ lên Cổng Dịch vụ công quốc gia, en: Dossiers on the national portal}
     valid: [{from: 2022-06-23, max: 6, source: "766, nhóm 1: 18 điểm"}]
   "1.4a":
     behind: "1.4"
     group: "1"
+    rows: dossiers
     title: {vi: Hồ sơ tiếp nhận đã đồng bộ, en: Received dossiers on the portal}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "2.1":
     group: "2"
+    rows: dossiers
     title: {vi: "Hồ sơ trước hạn, đúng hạn", en: Dossiers on time}
     verify: {vi: "Hồ sơ kỳ trước chuyển sang có tính hay không; trừ thời gian bổ sung vào ngày hẹn trả", en: Carried-over dossiers; deducting supplement time from a promised return}
     valid: [{from: 2022-06-23, max: 20, source: "766, nhóm 2: 20 điểm"}]
   "2.2":
     group: "2"
+    rows: dossiers
     better: lower
     title: {vi: Thời gian giải quyết trung bình (một thủ tục), en: Mean time (one procedure)}
     unit: ngày làm việc
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "3a":
     group: "3a"
+    rows: dossiers
     title: {vi: Hồ sơ trực tuyến toàn trình, en: Fully online dossiers}
     verify: {vi: Nguồn ghi ngưỡng 50–80 %, en: The source gives a threshold of 50 to 80 %}
     valid: [{from: 2022-06-23, max: 12, threshold: 50, source: "766, nhóm 3a: 12 điểm"}]
   "3.1":
     group: "3a"
+    rows: procedures
+    levels: [province, agency]
     title: {vi: TTHC có dịch vụ công trực tuyến, en: Procedures offered online}
     valid: [{from: 2022-06-23, max: 0, threshold: 80, source: "766"}]
   "3.2":
     group: "3a"
+    rows: procedures
+    levels: [province, agency]
     title: {vi: Dịch vụ công trực tuyến có phát sinh hồ sơ, en: Online services used}
     verify: {vi: Nguồn có hai cách tính, en: The source has two versions}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "3.3":
     group: "3a"
+    rows: dossiers
+    factor: "1.4"
     title: {vi: Hồ sơ nộp trực tuyến, en: Dossiers filed online}
     verify: {vi: Hệ số đồng bộ chưa rõ trong nguồn, en: The sync factor is unclear in the source}
     valid: [{from: 2022-06-23, max: 0, threshold: 50, source: "766"}]
   "3.5a":
     group: "3b"
+    rows: procedures
+    levels: [province, agency]
     title: {vi: TTHC thanh toán được trên Cổng, en: Procedures payable online}
     valid: [{from: 2022-06-23, max: 2, threshold: 80, source: "766, nhóm 3b: 10 điểm"}]
   "3.5b":
     group: "3b"
+    rows: procedures
+    levels: [province, agency]
     title: {vi: TTHC có giao dịch thanh toán trực tuyến, en: Procedures paid online}
     verify: {vi: Mẫu số, en: The denominator}
     valid: [{from: 2022-06-23, max: 2, threshold: 80, source: "766, nhóm 3b: 10 điểm"}]
   "3.5c":
     behind: "3.5b"
     group: "3b"
+    rows: dossiers
     better: lower
     title: {vi: Hồ sơ của TTHC thanh toán được nhưng chưa có giao dịch, en: Dossiers of procedures payable but never paid online}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "3.6":
     group: "3b"
+    rows: dossiers
     title: {vi: Hồ sơ thanh toán trực tuyến, en: Dossiers paid online}
     valid: [{from: 2022-06-23, max: 6, source: "766, nhóm 3b: 10 điểm"}]
   "4.1":
     group: "4"
+    rows: dossiers
     title: {vi: Hồ sơ cấp kết quả điện tử, en: Electronic results}
     valid: [{from: 2022-06-23, max: 6, source: "766, nhóm 4: 22 điểm"}]
   "4.2":
     group: "4"
+    rows: dossiers
     title: {vi: "Hồ sơ số hóa thành phần và kết quả", en: Digitised dossiers}
     valid: [{from: 2022-06-23, max: 4, threshold: 80, source: "766, nhóm 4: 22 điểm"}]
   "4.2b":
     group: "4"
+    rows: dossiers
     title: {vi: Chứng thực bản sao điện tử, en: Electronic certified copies}
     verify: {vi: Không tìm thấy ngưỡng, en: No threshold was found}
     valid: [{from: 2022-06-23, max: 2, source: "766, nhóm 4: 22 điểm"}]
   "4.3":
     group: "4"
+    rows: dossiers
     title: {vi: "Khai thác, sử dụng lại thông tin số hóa", en: Digitised data reused}
     valid: [{from: 2022-06-23, max: 2, threshold: 80, source: "766, nhóm 4: 22 điểm"}]
   "4.4":
     group: "4"
+    rows: dossiers
     title: {vi: "Kết nối, chia sẻ để tái sử dụng", en: Shared for reuse}
     valid: [{from: 2022-06-23, max: 4, source: "766, nhóm 4: 22 điểm"}]
   "4.5a":
     group: "4"
+    rows: procedures
+    levels: [province, agency]
     title: {vi: TTHC kết nối dữ liệu dân cư, en: Procedures using population data}
     valid: [{from: 2022-06-23, max: 2, source: "766, nhóm 4: 22 điểm"}]
   "4.5b":
     group: "4"
+    rows: dossiers
     title: {vi: Hồ sơ khai thác dữ liệu dân cư, en: Dossiers using population data}
     valid: [{from: 2022-06-23, max: 2, source: "766, nhóm 4: 22 điểm"}]
   "5.1":
     group: "5"
+    rows: petitions
     title: {vi: "Phân loại phản ánh, kiến nghị", en: Petitions classified}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "5.2":
     group: "5"
+    rows: petitions
     title: {vi: "Phản ánh, kiến nghị xử lý đúng hạn", en: Petitions on time}
     verify: {vi: Câu chữ trong nguồn bị lỗi, en: The source's sentence is garbled}
     valid: [{from: 2022-06-23, max: 6, source: "766, nhóm 5: 18 điểm"}]
   "5.3":
     group: "5"
+    rows: petitions
     title: {vi: "Hài lòng về xử lý phản ánh, kiến nghị", en: Satisfied with petitions' handling}
     verify: {vi: Nguồn dẫn mục 5c không có, en: The source cites a missing 5c}
     valid: [{from: 2022-06-23, max: 6, source: "766, nhóm 5: 18 điểm"}]
   "5.3a":
     behind: "5.3"
     group: "5"
+    rows: petitions
     better: lower
     title: {vi: "Phản ánh, kiến nghị không hài lòng hoặc phản ánh lại", en: Disliked or raised again}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "5.4":
     group: "5"
+    rows: dossiers
     title: {vi: "Hài lòng về tiếp nhận, giải quyết TTHC", en: Satisfied with dossiers' handling}
     verify: {vi: Một hồ sơ vừa quá hạn vừa không hài lòng bị trừ hai lần, en: A dossier late and disliked is subtracted twice}
     valid: [{from: 2022-06-23, max: 6, threshold: 90, source: "766, nhóm 5: 18 điểm"}]
   "5.4a":
     behind: "5.4"
     group: "5"
+    rows: dossiers
     better: lower
     title: {vi: Hồ sơ quá hạn, en: Late dossiers}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]
   "5.4b":
     behind: "5.4"
     group: "5"
+    rows: dossiers
     better: lower
     title: {vi: Hồ sơ bị phản ánh hoặc không hài lòng, en: Complained about or disliked}
     valid: [{from: 2022-06-23, max: 0, source: "766"}]

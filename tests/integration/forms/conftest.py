@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dothi.forms import plan
+from dothi.forms.figures import rows_of
 from dothi.forms.model import Place
 from dothi.forms.service import Forms
 from dothi.identity.agencies import add_agency, branch
@@ -122,9 +123,7 @@ class Town:
 
     def in_store(self, place: Place) -> dict[str, object]:
         """What the store holds under a place's key."""
-        from dothi.forms.figures import row_of
-
-        row = row_of(self.lake, place, place.dataset)
+        row = rows_of(self.lake, place, place.dataset).get("", {})
         return {a.name: row[a.name] for a in place.form.asked if row.get(a.name) is not None}
 
 

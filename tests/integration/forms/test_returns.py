@@ -156,11 +156,11 @@ def test_a_figure_that_moved_far_is_explained_before_it_is_handed_in(town: Town)
     approved(town, town.place(back=2), collected="10")
     place = town.place()
     seen = look(town, place)
-    assert seen.earlier == {"collected": 10.0}
+    assert seen.earlier == {"": {"collected": 10.0}}
     with pytest.raises(Invalid) as refused:
         handed_in(town, place, collected="25")
     assert [f.key for f in refused.value.faults] == ["forms.jump_unexplained"]
-    assert look(town, place).jumps == {"collected": 150.0}
+    assert look(town, place).jumps == {("", "collected"): 150.0}
     found = handed_in(town, place, 1, note="Thêm hai khu dân cư mới", collected="25")
     assert found.state is State.SUBMITTED
     assert look(town, place).history[0].note == "Thêm hai khu dân cư mới"
@@ -224,7 +224,7 @@ def test_a_figure_that_another_dataset_has_is_not_typed_again(town: Town) -> Non
     source = {"agency": "ubnd-a", "period": place.period.code, "received": 120}
     town.lake.commit(batch_of(town.lake, town.portal, [source], Source("file")))
     seen = look(town, place)
-    assert seen.elsewhere == {"received": 120}
+    assert seen.elsewhere == {"": {"received": 120}}
     found = typed(
         town, place, received="7", late="3", plan="online", closed="31/10/2026", sent="có"
     )
@@ -276,7 +276,9 @@ def test_rules_and_evidence_of_the_contract_hold_in_its_form(town: Town) -> None
     with pytest.raises(Invalid) as again:
         handed_in(town, place, 2, received="10", late="11")
     assert [(f.where, f.key) for f in again.value.faults] == [("late", "forms.check_broken")]
-    assert [check.name for check in look(town, place).broken] == ["late_within"]  # already a draft
+    assert [(n, check.name) for n, check in look(town, place).broken] == [
+        (1, "late_within")
+    ]  # already a draft
     found = handed_in(town, place, 2, received="10", late="9")
     town.forms.approve(town.actor("ubnd-a", LEADER), place, found.version)
     assert town.in_store(place) == {"received": 10, "late": 9}
@@ -304,7 +306,7 @@ def test_a_later_load_of_another_door_is_told_on_the_return(town: Town) -> None:
     batch = batch_of(town.lake, town.waste, [row], Source("form"))
     batch.source = Source("decision")  # a person decides between two values, wherever they are from
     town.lake.commit(batch)
-    assert look(town, place).differs == ("collected",)
+    assert look(town, place).differs == (("", "collected"),)
 
 
 def test_no_other_door_brings_what_the_form_asks_for(town: Town, tmp_path: Path) -> None:

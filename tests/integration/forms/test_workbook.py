@@ -139,7 +139,7 @@ def test_what_is_not_this_forms_sheet_is_told(
 def test_other_files_are_refused_with_their_reason(town: Town, tmp_path: Path) -> None:
     path = tmp_path / "f.xlsx"
     for content, key in (
-        (b"a,b\n1,2\n", "forms.no_workbook"),
+        (b"PK\x03\x04 no archive", "reading.damaged_archive"),
         (b"PK\x03\x04" + b"\0" * 50, "reading.damaged_archive"),
         (b"%PDF-1.7 ...", "reading.pdf"),
         (saved([["x"]], tmp_path / "o.xlsx", "Khác").read_bytes(), "reading.no_sheet"),

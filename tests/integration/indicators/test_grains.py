@@ -12,6 +12,7 @@ import pytest
 
 from dothi.indicators import service
 from dothi.indicators.engine import compute
+from dothi.indicators.explain import explain
 from dothi.indicators.service import find, subject
 from dothi.indicators.subject import instant, reach
 from dothi.kernel.period import Grain, Period
@@ -192,3 +193,27 @@ def test_the_newest_figure_is_of_the_last_period_that_ended(sums: Home) -> None:
         assert latest.period.code == code
         assert NOON - latest.period.end < one.definition.freshness
         assert latest.period.next().end - latest.period.end < one.definition.freshness
+
+
+def test_what_stands_behind_a_year_goes_on_to_its_months_and_what_was_measured(sums: Home) -> None:
+    """A year over months names them, and of what was measured the loads with their rows; each month
+    leads on to its rows."""
+    loads = [
+        sums.put({("A", "pm25", datetime(2024, m, 5, tzinfo=VN).astimezone(UTC)): float(m)
+                  for m in months})
+        for months in ((1, 2), (3,))
+    ]  # fmt: skip
+    outside = sums.put({("A", "pm25", datetime(2023, 12, 5, tzinfo=VN).astimezone(UTC)): 9.0})
+    sums.follow()
+    year = explain(sums.lake, OVER_MONTHS, sums.thing("A"), Period.parse("2024"))
+    assert [row.period.code for row in year.rows if row.period] == ["2024-03", "2024-02", "2024-01"]
+    brought = {one.load_id: one.rows for one in year.below}
+    assert brought == {loads[0]: 2, loads[1]: 1}
+    assert set(year.loads) == set(loads)
+    for row in year.rows:
+        assert row.period
+        month = explain(sums.lake, row.dataset.name, sums.thing("A"), row.period)
+        (measured,) = month.rows
+        assert measured.period is None
+        assert (measured.value, month.below) == (row.value, ())
+        assert measured.load_id in loads and measured.load_id != outside

@@ -10,7 +10,8 @@ import pytest
 from dothi.identity.model import SYSTEM
 from dothi.kernel.errors import Conflict
 from dothi.lake import loads
-from dothi.lake.model import Batch, Clash, Outcome, Quality, SeriesRows, Source
+from dothi.lake.model import Batch, Clash, Outcome, Quality, SeriesRows, Source, Span
+from dothi.lake.overtaken import overtaken
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Database
@@ -90,6 +91,36 @@ def test_a_decision_taken_back_lets_the_contradiction_wait_again(case: Case) -> 
     assert case.value() == (5.0, int(Quality.CONFLICT))
     case.decide(2)
     assert case.value() == (5.0, 0)
+
+
+def test_a_corrected_file_leaves_nothing_to_decide_until_it_is_taken_out(case: Case) -> None:
+    corrected = case.store(9.0).load_id
+    with pytest.raises(Conflict, match=f"load {corrected} "):
+        case.decide(3)
+    assert case.value() == (9.0, 0)
+    with case.db.transaction() as conn:
+        found = loads.contradictions(conn, load_id=case.file)
+        (later,) = overtaken(case.lake, conn, case.air, found).values()
+    assert later.id == corrected
+    case.lake.undo(corrected)
+    case.decide(3)
+    assert case.value() == (7.0, 0)
+
+
+def test_a_file_that_withdraws_the_value_leaves_nothing_to_decide(case: Case) -> None:
+    withdrawn = case.lake.commit(
+        Batch(
+            case.air.id, SeriesRows([], [], [], [], []), Source("file"),
+            replaces=[Span(case.stream, AT, AT)],
+        )
+    ).load_id  # fmt: skip
+    assert case.value() is None
+    with pytest.raises(Conflict, match=f"load {withdrawn} "):
+        case.decide(3)
+    case.lake.close_days(case.air.id, AT + timedelta(days=1))
+    with pytest.raises(Conflict, match=f"load {withdrawn} "):
+        case.decide(2)
+    assert case.value() is None
 
 
 def test_of_two_people_who_decide_at_once_one_is_told_and_leaves_nothing(case: Case) -> None:

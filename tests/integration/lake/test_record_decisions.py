@@ -123,6 +123,17 @@ def case(
     return made
 
 
+def test_a_corrected_file_leaves_nothing_to_decide_until_it_is_taken_out(case: Case) -> None:
+    corrected = case.load("A,1,,,,,\nB,7,,,,,\n").load_id
+    for keep in (2, None):
+        with pytest.raises(Conflict, match=f"load {corrected} "):
+            case.decide(keep)
+    assert case.of_b() == ("B", 7, 0)
+    case.lake.undo(corrected)
+    case.decide(3)
+    assert case.of_b() == ("B", 2, 0)
+
+
 def test_each_row_is_kept_whole_and_the_one_decided_for_counts_with_its_own_quality(
     case: Case,
 ) -> None:
@@ -316,6 +327,11 @@ def test_decisions_about_records_against_a_naive_model(
                 open_ = loads.contradictions(conn, dataset_id=sites.id, open_only=True)
             one = dice.choice(open_)
             place = (one.load_id, one.record_key or "")
+            newest, _ = versions[place[1]][-1]
+            if newest > one.load_id:
+                with pytest.raises(Conflict, match=f"load {newest} "):
+                    loads.decide_conflict(lake, SYSTEM, one.id, None)
+                continue
             candidates = waiting.pop(place)
             keep = dice.choice([None, *range(1, len(candidates) + 1)])
             row = candidates[keep - 1] if keep else (candidates[0][0], int(Quality.INVALID))

@@ -12,10 +12,11 @@ import pytest
 
 from dothi.kernel.errors import Conflict, IdempotencyMismatch, NotFound, StorageFull
 from dothi.lake import chart, registry, rows
-from dothi.lake.model import Batch, Outcome, Quality, SeriesRows, Source
+from dothi.lake.model import Batch, Outcome, Quality, SeriesRows, Source, Span
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Database
+from tests.integration.lake.test_versions import _staged, _stored
 
 T0 = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -248,3 +249,22 @@ def test_a_chart_of_any_length_keeps_every_minimum_and_maximum(
     }
     assert got == {k: (min(v), max(v)) for k, v in expected.items()}
     assert drawn.last == T0 + timedelta(hours=24 * 90 - 1)
+
+
+@pytest.mark.parametrize("way", ["straight into the body", "through the head"])
+def test_fifty_thousand_spans_are_withdrawn_within_the_engines_memory(
+    lake: Lake, air: Dataset, tmp_path: Path, way: str
+) -> None:
+    """One batch that replaces each hour of six years by nothing, and one value by another."""
+    (stream,) = lake.stream_ids(air, [(("A",), "pm25")]).values()
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    times = [start + timedelta(hours=n) for n in range(50_000)]
+    kept = SeriesRows([stream] * 3, [times[0], times[7], times[-1]], [1.0] * 3, [0] * 3, [1, 2, 3])
+    lake.commit(Batch(air.id, kept, Source("file")))
+    lake.close_days(air.id, times[-1] + timedelta(days=1))
+    again = SeriesRows([stream], [times[7]], [2.0], [0], [1])
+    rows = _staged(tmp_path, again) if way == "straight into the body" else again
+    spans = [Span(stream, t, t) for t in times]
+    done = lake.commit(Batch(air.id, rows, Source("file"), replaces=spans))
+    assert (done.changed, done.removed) == (1, 2)
+    assert list(_stored(lake, air).values()) == [2.0]

@@ -15,17 +15,21 @@ import pytest
 
 from dothi.identity.model import SYSTEM
 from dothi.kernel.errors import Conflict, NotFound, Unavailable
-from dothi.lake import history
+from dothi.lake import history, registry
+from dothi.lake.contract import parse_contract
 from dothi.lake.layout import layout
 from dothi.lake.loads import contradictions, decide_conflict
 from dothi.lake.model import Batch, Clash, Quality, SeriesRows, Source, StagedRows
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
+from dothi.lake.unended import unended
 from dothi.store.database import Database, own_sql
+from tests.integration.lake.conftest import AIR
 from tests.integration.lake.refusing import refused
 from tests.integration.lake.test_versions import START, _ids, _staged, _stored
 
 HOURS = 6
+LATER = datetime(2026, 4, 1, tzinfo=UTC)
 
 
 def _rows(ids: list[int], value: float) -> SeriesRows:
@@ -120,7 +124,7 @@ def test_what_a_kill_between_the_commits_left_is_taken_back_later(
     if by == "the worker's start":
         assert lake.end_leftovers() == 1
     else:
-        more = SeriesRows([ids[1]], [datetime(2026, 4, 1, tzinfo=UTC)], [3.0], [0], [0])
+        more = SeriesRows([ids[1]], [LATER], [3.0], [0], [0])
         lake.commit(_batch(air, _staged(tmp_path, more)))
         before |= {(ids[1], more.t[0]): 3.0}
     assert _stored(lake, air) == before
@@ -161,7 +165,7 @@ def test_nothing_is_decided_about_a_load_that_is_going(
         decide_conflict(lake, SYSTEM, waiting.id, 2)
     lake.end_leftovers()
     assert _stored(lake, air) == {}
-    assert _loads(db) == [("undone",), ("undone",)]
+    assert _loads(db) == [("undone",)]
 
 
 def test_a_load_that_never_was_has_nothing_to_decide(
@@ -207,6 +211,60 @@ def test_a_load_whose_lock_is_lost_is_stored_whole_or_refused(
             load.result(60)
     assert _stored(lake, air) == {}
     assert _loads(db) == []
+
+
+@pytest.fixture
+def water(db: Database) -> Dataset:
+    """A second dataset of series."""
+    with db.transaction() as conn:
+        return registry.register(
+            conn, parse_contract(AIR.replace("dataset: air", "dataset: water"))
+        )
+
+
+@pytest.mark.parametrize("left", ["a load", "an undoing"])
+def test_what_cannot_be_ended_keeps_only_its_own_dataset_waiting(
+    lake: Lake, db: Database, air: Dataset, water: Dataset, tmp_path: Path, left: str
+) -> None:
+    mine, theirs = _ids(db, air), _ids(db, water)
+    kept = lake.commit(_batch(water, _staged(tmp_path, _rows(theirs, 1.0)))).load_id
+    lake.commit(_batch(air, _staged(tmp_path, _rows(mine, 1.0))))
+    before = _stored(lake, air)
+    if left == "a load":
+        with refused(db, "load", "UPDATE OR DELETE"), pytest.raises(duckdb.Error, match="refused"):
+            lake.commit(_batch(air, _staged(tmp_path, _rows(mine, 2.0))))
+    else:
+        second = lake.commit(_batch(air, _staged(tmp_path, _rows(mine, 2.0)))).load_id
+        with refused(db, "undoing", "DELETE"), pytest.raises(duckdb.Error, match="refused"):
+            lake.undo(second)
+    files = [(path, path.read_bytes()) for path in tmp_path.glob("lake/**/*.parquet")]
+    lost = [one for one in files if one[0].parent.name == layout(air).table.rpartition(".")[2]]
+    assert lost and len(lost) < len(files)
+    for path, _ in lost:
+        path.unlink()
+    assert lake.end_leftovers() == 0
+    with db.transaction() as conn:
+        (waits,) = unended(conn)
+    assert waits.dataset_id == air.id
+    assert waits.missing_file in {str(path) for path, _ in lost}
+
+    with pytest.raises(Unavailable):
+        lake.commit(_batch(air, _staged(tmp_path, _rows(mine, 3.0))))
+    lake.commit(_batch(air, SeriesRows([mine[1]], [LATER], [3.0], [0], [0])))
+    with pytest.raises(Unavailable):
+        lake.close_days(air.id, LATER + timedelta(days=1))
+    lake.commit(_batch(water, _staged(tmp_path, _rows(theirs, 4.0))))
+    lake.commit(_batch(water, SeriesRows([theirs[1]], [LATER], [5.0], [0], [0])))
+    assert lake.close_days(water.id, LATER + timedelta(days=1)) == 1
+    lake.undo(kept)
+    assert set(_stored(lake, water).values()) == {4.0, 5.0}
+
+    for path, content in lost:
+        path.write_bytes(content)
+    assert lake.end_leftovers() == 1
+    with db.transaction() as conn:
+        assert unended(conn) == []
+    assert _stored(lake, air) == before | {(mine[1], LATER): 3.0}
 
 
 def _wait_for(db: Database, query: str) -> None:

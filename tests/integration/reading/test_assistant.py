@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from dothi.identity import audit
 from dothi.lake import registry
-from tests.contract.world import OTHERS, OURS, World, fresh_database, world
+from tests.contract.world import OTHERS, OURS, World, world
 from tests.integration.reading.test_forms import FORMS
 
 LEVELS = "Ngày;Mực nước (m);Ghi chú\n31/01/2026;1,5;<b>cao</b>\n01/02/2026;-;\n02/02/2026;2,25;\n"
@@ -22,10 +21,7 @@ LEVELS = "Ngày;Mực nước (m);Ghi chú\n31/01/2026;1,5;<b>cao</b>\n01/02/202
 @pytest.fixture(scope="module")
 def town(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The whole web application over HTTP."""
-    with (
-        fresh_database(server, template, f"dothi_assistant_{os.getpid()}") as url,
-        world(url, tmp_path_factory.mktemp("home")) as made,
-    ):
+    with world(server, template, tmp_path_factory.mktemp("home")) as made:
         yield made
 
 

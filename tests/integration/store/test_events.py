@@ -100,4 +100,6 @@ def test_the_doorbell_wakes_a_listener(db: Database) -> None:
         assert woken.wait(2), "a ring must reach the listener well before its next poll"
     finally:
         bell.close()
+        began = time.monotonic()
         listener.close()
+    assert time.monotonic() - began < 3, "nobody waits for the next poll to end it"

@@ -20,7 +20,7 @@ from dothi.identity.agencies import add_agency
 from dothi.identity.model import SYSTEM, Agency, Role
 from dothi.identity.passwords import Passwords
 from dothi.kernel.time import VN, local_date, utc_now
-from dothi.lake import registry
+from dothi.lake import registry, unended
 from dothi.lake.contract import parse_contract
 from dothi.reactions import REACTIONS
 from dothi.work.model import Severity
@@ -323,6 +323,33 @@ def test_the_trail_is_filtered_checked_and_downloaded(town: World) -> None:
     audit.seal(town.house.db)
     with town.house.db.transaction() as conn:
         assert audit.entries(conn, action="audit_exported")
+
+
+def test_a_dataset_that_waits_for_what_cannot_be_ended_is_shown_with_its_remedy(
+    town: World,
+) -> None:
+    lost = "/srv/lake/main/series_7/part.parquet"
+    error = OSError(f'IO Error: Cannot open file "{lost}": No such file or directory')
+    with town.house.db.transaction() as conn:
+        dataset = registry.find(conn, "own_gauges")
+        unended.note(conn, dataset.id, error)
+    try:
+        with town.client("admin") as admin, town.client("leader") as leader:
+            for path in ("/admin/datasets", "/admin/datasets/own_gauges"):
+                page = admin.get(path).text
+                assert (
+                    f"from the backup to its place: {lost}" in page and "Cannot open file" in page
+                )
+            assert "Cannot open file" not in admin.get("/admin/datasets/other_gauges").text
+            page = leader.get("/admin/datasets")
+            assert page.status_code == 404 or lost not in page.text
+            assert "\ndothi_datasets_waiting 1.0\n" in admin.get("/metrics").text
+    finally:
+        with town.house.db.transaction() as conn:
+            unended.clear(conn, [dataset.id])
+    with town.client("admin") as admin:
+        assert lost not in admin.get("/admin/datasets").text
+        assert "\ndothi_datasets_waiting 0.0\n" in admin.get("/metrics").text
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])

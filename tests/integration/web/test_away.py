@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 import psycopg
 
 from dothi.store.database import own_sql
-from tests.contract.world import fresh_database, world
+from tests.contract.world import world
 
 ROWS = "/api/v1/datasets/own_gauges/rows"
 
@@ -17,14 +16,14 @@ ROWS = "/api/v1/datasets/own_gauges/rows"
 def test_without_its_database_it_is_alive_but_not_ready_and_comes_back_alone(
     server: str, template: str, tmp_path: Path
 ) -> None:
-    name = f"dothi_away_{os.getpid()}"
     row = {"station": "G1", "time": "2025-03-01T00:00:00Z", "level": 2.5}
     with (
-        fresh_database(server, template, name) as url,
-        world(url, tmp_path) as town,
+        world(server, template, tmp_path) as town,
         town.client("key") as client,
         psycopg.connect(server, autocommit=True) as owner,
     ):
+        with town.house.db.transaction() as conn:
+            name = conn.info.dbname
         assert client.get("/readyz").status_code == 200
         owner.execute(own_sql(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
         owner.execute(

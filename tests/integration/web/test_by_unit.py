@@ -229,6 +229,17 @@ def test_what_an_agency_reports_is_its_units(reported: World) -> None:
     assert [r["value"] for r in before if r["unit"] == "a b"] == [12.5, 14]
 
 
+def test_what_agencies_report_is_called_by_their_names_at_once(reported: World) -> None:
+    with reported.client() as anybody:
+        told = anybody.get("/api/v1/datasets/commune_returns").json()["things"]
+    assert {tuple(thing["key"]): thing["name"] for thing in told} == {
+        ("ub-n",): "ub-n", ("ub-m",): "ub-m", ("ub-x",): "ub-x"
+    }  # fmt: skip
+    with reported.client(headers={"accept-language": "vi"}) as anybody:
+        told = anybody.get("/api/v1/datasets/commune_returns").json()["things"]
+    assert {thing["name"] for thing in told} == {"UBND ub-n", "UBND ub-m", "UBND ub-x"}
+
+
 def test_a_unit_shows_its_figures_by_period_with_source_and_rank(reported: World) -> None:
     with reported.client("officer", headers={"accept-language": "vi"}) as officer:
         page = officer.get("/units/M").text

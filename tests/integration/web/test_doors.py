@@ -150,6 +150,21 @@ def _dangling(document: dict[str, Any]) -> list[str]:
     return lost
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/ioc/download?what=tiles", "/api/v1/datasets/own_gauges/rows?format=csv",
+        "/api/v1/streams/{stream}/rows.csv", "/api/v1/loads/{load}/quarantine.csv",
+    ],
+)  # fmt: skip
+def test_a_csv_says_its_encoding_once(town: World, address: str) -> None:
+    where = address.format(stream=town.stream("own"), load=town.loads["own"])
+    with town.client("admin") as client:
+        answer = client.get(where)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+
+
 def test_machines_learn_that_it_lives_and_how_much_it_does(town: World) -> None:
     with town.client() as client:
         assert client.get("/healthz").text == "ok\n"

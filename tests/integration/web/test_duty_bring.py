@@ -12,12 +12,14 @@ from datetime import date, time, timedelta
 import httpx
 import pytest
 
+from dothi.identity.accounts import create_account
 from dothi.identity.model import SYSTEM
+from dothi.identity.passwords import Passwords
 from dothi.kernel.time import VN, local_date, utc_now
 from dothi.work.duty import roster, store
 from dothi.work.duty.model import Days, DutyRole
 from dothi.work.duty.roster import NewShift
-from tests.contract.world import OTHERS, OURS, World
+from tests.contract.world import OTHERS, OURS, PASSWORD, World
 
 HEADS = ["Ngày", "Ca", "Bắt đầu", "Kết thúc", "Vai trò", "Người trực"]
 
@@ -171,6 +173,36 @@ def test_nobody_is_in_turns_of_two_agencies_at_once(town: World, leader: httpx.C
     refused = look(leader, [line(12, "Ca ngày", "Trực chính", "officer")])
     assert refused.status_code == 422 and faults(refused) == [("2", "Person")]
     assert "Ca khác" in words(refused)
+
+
+def test_who_has_left_may_stand_in_the_turns_they_kept_and_in_no_later_one(
+    town: World, leader: httpx.Client
+) -> None:
+    with town.house.db.transaction() as conn:
+        [shift] = [s for s in store.shifts(conn, town.agencies[OURS], day(-4), day(-4))
+                   if s.name == "Ca ngày"]  # fmt: skip
+        gone = create_account(
+            conn, login="gone", display_name="Người đã nghỉ", agency=OURS, roles=["officer"],
+            password=PASSWORD, hasher=Passwords(), actor=SYSTEM,
+        ).id  # fmt: skip
+        assert store.assign(conn, shift, day(-4), gone, DutyRole.MAIN)
+        assert store.assign(conn, shift, day(-4), town.accounts["officer"], DutyRole.SECOND)
+        conn.execute(
+            "UPDATE account SET disabled_at = now() - interval '2 days' WHERE id = %s", (gone,)
+        )
+    kept = [
+        line(-4, "Ca ngày", "Trực chính", "Người đã nghỉ"),
+        line(-4, "Ca ngày", "Trực phụ", "officer"),
+    ]
+    ahead = line(18, "Ca ngày", "Trực chính", "officer")
+    seen = look(leader, [*kept, ahead])
+    assert seen.status_code == 200 and "1 places are added" in words(seen), words(seen)
+    assert look(leader, [kept[1], ahead]).status_code == 200, "as a file without them has it"
+    refused = look(leader, [*kept, line(18, "Ca ngày", "Trực chính", "gone")])
+    assert refused.status_code == 422 and faults(refused) == [("4", "Person")]
+    assert "was closed on" in words(refused)
+    refused = look(leader, [line(-4, "Ca ngày", "Trực phụ", "Người đã nghỉ"), kept[1]])
+    assert refused.status_code == 422 and "is over" in words(refused)
 
 
 def test_what_was_shown_is_what_is_stored(town: World, leader: httpx.Client) -> None:

@@ -4,6 +4,7 @@ a figure can be followed to who typed and who approved it."""
 from __future__ import annotations
 
 import hashlib
+import html
 import io
 import re
 from typing import Any
@@ -13,9 +14,11 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from dothi.identity.model import SYSTEM, Role
+from dothi.lake import registry
+from dothi.lake.contract import parse_contract
 from dothi.lake.reader import HEADER_ROW, SHEET
 from tests.contract import returns
-from tests.contract.world import PASSWORD, World
+from tests.contract.world import OURS, PASSWORD, World
 
 WHAT = "own"
 PAGE = f"/forms/{returns.address(WHAT)}"
@@ -215,3 +218,116 @@ def test_the_plan_begins_with_what_is_late_and_its_counts_lead_to_the_returns(
         rows = re.findall(r'<tr><th scope="row">', shown)
         assert 0 < len(rows) < len(re.findall(r'<tr><th scope="row">', page))
         assert PAGE in shown
+
+
+TABLE = """
+dataset: inspections
+kind: records
+title: {vi: Kiểm tra, en: Inspections}
+owner: OURS
+key: [agency, period, facility]
+columns:
+  agency: {type: text, title: {vi: Cơ quan, en: Agency}}
+  period: {type: text, title: {vi: Kỳ, en: Period}}
+  facility: {type: text, title: {vi: Cơ sở, en: Facility}}
+  visits: {type: integer, title: {vi: Số lần, en: Visits}, range: [0, 100]}
+form:
+  period: {grain: month, since: 2020-01, column: period}
+  by: {column: agency}
+  lines: {column: facility, most: 4, total: [visits]}
+"""
+
+
+def sent(client: httpx.Client, at: str, version: int, act: str, *lines: tuple[str, str]) -> Any:
+    fields: dict[str, Any] = {"version": (None, str(version)), "act": (None, act)}
+    for number, (facility, visits) in enumerate(lines, 1):
+        fields[f"line.{number}"] = (None, facility)
+        fields[f"cell.{number}.visits"] = (None, visits)
+    return client.post(at, files=fields)
+
+
+def words(page: str) -> str:
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page)))
+
+
+def version_of(page: str) -> str:
+    (version,) = set(re.findall(r'name="version" value="(\d+)"', page))
+    return version
+
+
+def test_a_table_is_filled_in_without_any_script(town: World) -> None:
+    with town.house.db.transaction() as conn:
+        registry.register(conn, parse_contract(TABLE.replace("OURS", OURS)))
+    at = f"/forms/inspections/{returns.month()}/{OURS}"
+    with town.client("officer") as officer, town.client("leader") as leader:
+        page = officer.get(at).text
+        assert page.count('name="line.3"') == 1 and 'name="line.4"' not in page
+        # a line is added by the server, empty ones are left out, and what is typed stays
+        added = sent(officer, at, 0, "add", ("Chợ <Đầm>", "5"), ("", ""), ("Bến xe", "x"))
+        assert added.headers["location"] == f"{at}?done=saved&more=1#table-end"
+        page = officer.get(f"{at}?more=1").text
+        assert page.count("<tr data-line") == 4  # with the one of the template
+        assert "Chợ &lt;Đầm&gt;" in page and "<Đầm>" not in page
+        wrong = sent(officer, at, 1, "submit", ("Chợ", "5"), ("", "3"), ("chợ", "x"))
+        assert wrong.status_code == 422
+        for said in (
+            "Line 2 (—), Facility: What this line is about is missing.",
+            "Line 3 (chợ), Facility: The same as line 1.",
+            "Line 3 (chợ), Visits: “x” is no whole number.",
+        ):
+            assert said in words(wrong.text), said
+        assert 'href="#c-cell.3.visits"' in wrong.text and 'id="c-cell.3.visits"' in wrong.text
+        gone = sent(officer, at, 2, "remove.2", ("Chợ", "5"), ("Bến", "3"), ("Ga", "1"))
+        assert gone.status_code == 303
+        page = officer.get(at).text
+        assert 'value="Ga"' in page and 'value="Bến"' not in page
+        assert re.search(r'class="sum">6<', page)
+        # somebody else's lines are not lost by who saves with an old page
+        clash = sent(officer, at, 2, "save", ("Mới", "2"))
+        assert clash.status_code == 409
+        assert clash.text.count("Somebody else added this line.") == 2
+        assert sent(officer, at, 3, "submit", ("Chợ", "5"), ("Ga", "1")).status_code == 303
+        waiting = {"version": version_of(leader.get(at).text)}
+        assert leader.post(f"{at}/approve", data=waiting).status_code == 303
+        page = officer.get(at).text
+        assert page.count("<tr data-line") == 2
+        version = version_of(page)
+        why = {"version": version, "reason": "Đóng cửa"}
+        assert officer.post(f"{at}/correct", data=why).status_code == 303
+        assert sent(officer, at, int(version) + 1, "save", ("Chợ", "9")).status_code == 303
+        told = words(officer.get(at).text)
+        assert "What the correction changes in what was approved Chợ · changed" in told
+        assert "Ga · taken away" in told
+
+
+def test_a_table_comes_and_goes_as_csv_and_by_program(town: World) -> None:
+    with town.house.db.transaction() as conn:
+        made = registry.register(conn, parse_contract(TABLE.replace("OURS", OURS)))
+        conn.execute("DELETE FROM form_return WHERE dataset_id = %s", (made.id,))
+    address = f"inspections/{returns.month()}/{OURS}"
+    with town.client("officer") as officer, town.client("key") as key:
+        lines = [
+            {"line": "Chợ", "values": {"visits": 2}},
+            {"line": "Ga", "values": {"visits": 300}},
+        ]
+        put = {"version": 0, "lines": lines, "note": "x", "submit": True}
+        refused = key.put(f"/api/v1/forms/{address}", json=put)
+        assert refused.json()["faults"] == [
+            {"where": "2.visits", "detail": "Must be from 0 to 100."}
+        ]
+        both = put | {"version": 1, "values": {"visits": 1}}
+        assert key.put(f"/api/v1/forms/{address}", json=both).status_code == 422
+        got = officer.get(f"/forms/{address}/return.csv")
+        assert got.headers["content-type"] == "text/csv; charset=utf-8"
+        assert got.text.splitlines()[1] == f"{OURS},{returns.month()},Chợ,2"
+        upload = ("bảng.csv", io.BytesIO(got.content.replace(b"300", b"30")))
+        filled = {"version": (None, "1"), "act": (None, "save"), "workbook": upload}
+        assert officer.post(f"/forms/{address}", files=filled).status_code == 303
+        found = key.get(f"/api/v1/forms/{address}").json()
+        assert [(x["line"], x["values"]) for x in found["lines"]] == [
+            ("Chợ", {"visits": 2}), ("Ga", {"visits": 30}),
+        ]  # fmt: skip
+        (told,) = [x for x in key.get("/api/v1/forms").json() if x["dataset"] == "inspections"]
+        assert told["lines"] == {
+            "column": "facility", "title": "Facility", "added": True, "least": 1, "most": 4,
+        }  # fmt: skip

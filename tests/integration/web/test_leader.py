@@ -32,7 +32,7 @@ from tests.contract.world import (
     OURS,
     PASSWORD,
     World,
-    lit_world,
+    world,
 )
 from tests.integration.web.test_panels import until
 
@@ -46,7 +46,7 @@ GROUND = "Kế hoạch 12/KH-UBND"
 def town(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The application with the street lights of docs/packs.md, which are of OTHERS and shared with
     nobody, two weeks of their evenings, and the leader of the agency above all."""
-    with lit_world(server, template, tmp_path_factory, "dothi_leader") as made:
+    with world(server, template, tmp_path_factory.mktemp("home"), lit=True) as made:
         _settle(made)
         yield made
 

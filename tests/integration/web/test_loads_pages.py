@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from dothi.kernel.time import VN, utc_now
 from dothi.lake import registry, rows
 from dothi.lake.contract import parse_contract
 from dothi.lake.loading import load_file
-from dothi.lake.model import Source
+from dothi.lake.model import Batch, Clash, Quality, SeriesRows, Source
 from dothi.lake.registry import Dataset
 from dothi.lake.sharing import decide_sharing
 from tests.contract.world import OTHERS, OURS, World
@@ -135,15 +136,18 @@ sharing: {sharing}
 """
 
 
-def contradicting(town: World, folder: Path, owner: str, sharing: str) -> tuple[Dataset, int]:
-    """A dataset of stalls, and a load in which B7 stands twice."""
+def contradicting(
+    town: World, folder: Path, owner: str, sharing: str, stall: str = "B7"
+) -> tuple[Dataset, int]:
+    """A dataset of stalls, and a load in which one stands twice."""
     text = STALLS.format(name=f"stalls_{owner.replace('-', '_')}", owner=owner, sharing=sharing)
     with town.house.db.transaction() as conn:
         dataset = registry.register(conn, parse_contract(text))
     path = folder / "stalls.csv"
     path.write_text(
         "code,staff,seen_at,holder,kind\n"
-        "B7,1200,2026-03-01T08:00:01Z,<b>An</b>,fish\nB7,1300,2026-03-01T08:00:02Z,Bình,fish\n"
+        f"{stall},1200,2026-03-01T08:00:01Z,<b>An</b>,fish\n"
+        f"{stall},1300,2026-03-01T08:00:02Z,Bình,fish\n"
     )
     return dataset, load_file(town.house.lake, town.house.files, dataset, path).outcome.load_id
 
@@ -167,13 +171,67 @@ def test_records_that_contradict_are_shown_where_they_differ_and_decided_on_the_
         assert "Columns that agree (1) Kind fish" in text_of(article)
         (second,) = re.findall(r'action="(/conflicts/\d+/2)"', article)
         api = client.get(f"/api/v1/loads/{load}/conflicts").json()
-        assert [row["values"]["holder"] for row in api[0]["candidates"]] == ["<b>An</b>", "Bình"]
+        assert [row["values"]["holder"] for row in api["conflicts"][0]["candidates"]] == [
+            "<b>An</b>",
+            "Bình",
+        ]
         assert client.post(second).status_code == 303
         page = client.get(f"/loads/{load}").text
         article = re.findall(r'<article class="conflict".*?</article>', page, re.DOTALL)[0]
         chosen = re.findall(r'<li class="chosen">.*?</li>', article, re.DOTALL)
         assert len(chosen) == 1 and "Row 2" in text_of(chosen[0]) and "Kept" in text_of(chosen[0])
         assert "Keep this row" not in article and "Decided by data" in text_of(article)
+
+
+def test_a_corrected_file_leaves_nothing_to_decide_and_page_and_program_say_so(
+    town: World, tmp_path: Path
+) -> None:
+    dataset, load = contradicting(town, tmp_path, OURS, "{}", "B8")
+    path = tmp_path / "corrected.csv"
+    path.write_text("code,staff,seen_at,holder,kind\nB8,1250,2026-03-02T08:00:00Z,Bình,fish\n")
+    corrected = load_file(town.house.lake, town.house.files, dataset, path).outcome.load_id
+    with town.client("data") as client:
+        (told,) = client.get(f"/api/v1/loads/{load}/conflicts").json()["conflicts"]
+        assert told["overtaken_by"] == corrected
+        page = client.get(f"/loads/{load}").text
+        article = re.findall(r'<article class="conflict".*?</article>', page, re.DOTALL)[0]
+        assert f'href="/loads/{corrected}"' in article and "Keep this row" not in article
+        assert f"by load {corrected} (corrected.csv)" in text_of(article)
+        refused = client.post(f"/api/v1/conflicts/{told['id']}", json={"keep": 1})
+        assert refused.status_code == 409 and f"load {corrected} " in refused.json()["detail"]
+        assert client.delete(f"/api/v1/loads/{corrected}").status_code == 204
+        page = client.get(f"/loads/{load}").text
+        assert "Keep this row" in page and "Nothing to decide" not in page
+
+
+def test_a_program_gets_all_contradictions_page_by_page(town: World) -> None:
+    house, dataset = town.house, town.datasets["own"]
+    stream = town.stream("own")
+    first = datetime(2021, 5, 1, tzinfo=UTC)
+    times = [first + timedelta(minutes=n) for n in range(450)]
+    candidates = [{"row": n, "value": float(n), "quality": 0} for n in (1, 2)]
+    clash = [int(Quality.CONFLICT)] * 450
+    values = SeriesRows([stream] * 450, times, [1.0] * 450, clash, [1] * 450)
+    clashes = [Clash(stream, t, candidates) for t in times]
+    load = house.lake.commit(Batch(dataset.id, values, Source("file"), clashes=clashes)).load_id
+    with town.client("data") as client:
+        address, seen, after = f"/api/v1/loads/{load}/conflicts", [], None
+        page = client.get(address).json()
+        assert (len(page["conflicts"]), page["limit"]) == (200, 200)
+        decided = page["conflicts"][0]["id"]
+        assert client.post(f"/api/v1/conflicts/{decided}", json={"keep": 2}).status_code == 201
+        while True:
+            params = {"limit": 150, "waiting": True} | ({"after": after} if after else {})
+            page = client.get(address, params=params).json()
+            seen += [one["time"] for one in page["conflicts"]]
+            after = page["next"]
+            if after is None:
+                break
+            assert len(page["conflicts"]) == 150
+        assert [datetime.fromisoformat(t) for t in seen] == times[1:]
+        assert "first 200 contradictions" in text_of(client.get(f"/loads/{load}").text)
+        assert client.get(address, params={"after": "x"}).status_code == 422
+        assert client.get(address, params={"limit": 5000}).status_code in (400, 422)
 
 
 def test_what_is_hidden_of_a_shared_dataset_is_hidden_in_its_contradictions(
@@ -199,7 +257,7 @@ def test_what_is_hidden_of_a_shared_dataset_is_hidden_in_its_contradictions(
             )
             assert ("Bình" in page, "Bình" in api) == (("holder" not in hidden),) * 2
             assert seen in page and ("conflict-" in page) == bool(seen)
-            assert (api == "[]") is not bool(seen)
+            assert (json.loads(api)["conflicts"] == []) is not bool(seen)
             assert "Keep this row" not in page
             # Nor do extremes and counts of the load's report tell of what is hidden.
             report = client.get(f"/api/v1/loads/{load}").json()["report"]

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hmac
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from dothi.identity.model import SYSTEM, Role
 from dothi.identity.passwords import Passwords
 from dothi.kernel.time import utc_now
 from dothi.store.settings import Oidc
-from tests.contract.world import OURS, PASSWORD, World, fresh_database, world
+from tests.contract.world import OURS, PASSWORD, World, world
 from tests.provider import CLIENT_ID, SECRET, IdProvider, Twist, provider
 
 CALLBACK = "/login/oidc/callback"
@@ -54,10 +53,7 @@ def made(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -
                 "outgoing_private": ("127.0.0.0/8",),
             }
 
-        with (
-            fresh_database(server, template, f"dothi_oidc_{os.getpid()}") as url,
-            world(url, tmp_path_factory.mktemp("home"), more) as town,
-        ):
+        with world(server, template, tmp_path_factory.mktemp("home"), more) as town:
             yield Town(town, issuer)
 
 

@@ -23,7 +23,7 @@ from tests.contract.world import (
     OTHERS,
     PASSWORD,
     World,
-    lit_world,
+    world,
 )
 from tests.integration.web.test_panels import until
 
@@ -36,7 +36,7 @@ LIT = {"T-01": (45, 45, 45, 45, 20), "T-02": (30, 30, 30, 30, 30)}
 @pytest.fixture(scope="module")
 def town(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The application with the service among its packs, its people, and one evening's file."""
-    with lit_world(server, template, tmp_path_factory, "dothi_pack") as made:
+    with world(server, template, tmp_path_factory.mktemp("home"), lit=True) as made:
         _settle(made)
         yield made
 

@@ -108,12 +108,49 @@ def test_not_applicable_is_never_shown_as_zero(town: World) -> None:
     """One dossier in hand: 2.1 has points, time kept is out of 20, openness has no denominator."""
     said = text_of(town, "anonymous", period="2026-03", agency="ubnd-02")
     assert re.search(r"Time kept 20\.00 / 20", said)
-    assert re.search(r"Openness Not applicable", said)
+    assert re.search(r"Openness No data", said)
     assert "0.00 / 18" not in said
     assert re.search(
-        r"2\.2 Mean time \(one procedure\) — Not applicable — Tracked, no points", said
-    )
+        r"2\.2 Mean time \(one procedure\) — Not applicable "
+        r"Nothing to count in the period — Tracked, no points", said
+    )  # fmt: skip
     assert "do not count as 0" in said
+
+
+def test_no_data_is_not_the_same_as_not_applicable(town: World) -> None:
+    """Of an agency with one dossier: what is said of the province alone, what its dossiers do not
+    hold, and what nobody sent; of a unit, what is not said of units."""
+    lonely = text_of(town, "anonymous", period="2026-03", agency="ubnd-02")
+    assert re.search(r"1\.2 [^—]*— Not applicable Of the whole province only", lonely)
+    assert re.search(r"4\.1 [^—]*— Not applicable Nothing to count in the period", lonely)
+    assert re.search(r"5\.2 .{0,120}— No data Feedback and petitions", lonely)
+    assert re.search(r"3\.1 [^—]*— No data Administrative procedures", lonely)
+    with town.client("admin") as client:
+        page = client.get(PAGE, params={"period": "2026-03", "agency": DEPARTMENT}).text
+        file = client.get(f"{PAGE}/download", params={"period": "2026-03", "agency": "ubnd-02"})
+    unit = re.search(r"unit=([\w.-]+)", page)
+    assert unit
+    said = text_of(town, "anonymous", period="2026-03", agency=DEPARTMENT, unit=unit[1])
+    assert re.search(r"3\.1 [^—]*— Not applicable Not of single units", said)
+    told = {row[0]: row[-1] for row in csv.reader(io.StringIO(file.text.removeprefix("\ufeff")))}
+    assert told["1.2"] == "Not applicable: Of the whole province only"
+    assert told["3.1"] == "No data: Administrative procedures"
+
+
+def test_a_share_times_a_factor_is_shown_with_both(
+    town: World, stored: dict[tuple[str, str, str], Figure]
+) -> None:
+    online, synced = (stored[(DEPARTMENT, "*", name)] for name in ("3.3", "1.4"))
+    assert online.numerator is not None and online.denominator
+    share = 100 * online.numerator / online.denominator
+    assert synced.ratio is not None
+    assert online.ratio == pytest.approx(share * synced.ratio / 100)
+    assert online.ratio != pytest.approx(share)
+    share, factor, product = (number(x, "en", 2) for x in (share, synced.ratio, online.ratio))
+    said = text_of(town, "anonymous", period="2026-03", agency=DEPARTMENT)
+    assert f"{share} % × {factor} % (component 1.4) = {product} %" in said
+    alone = text_of(town, "anonymous", period="2026-03", agency="ubnd-02")
+    assert "without a factor: there is no figure of component 1.4" in alone
 
 
 def test_agencies_and_units_stand_in_order(
@@ -177,11 +214,11 @@ def test_the_components_as_a_file(town: World, stored: dict[tuple[str, str, str]
     rows = {r[0]: r for r in csv.reader(io.StringIO(answer.content.decode("utf-8-sig")))}
     for name in ("2.1", "3.6", "5.4"):
         f = stored[(DEPARTMENT, "*", name)]
-        assert [float(x) for x in rows[name][2:]] == pytest.approx(
+        assert [float(x) for x in rows[name][2:7]] == pytest.approx(
             [f.numerator, f.denominator, f.ratio, f.points, f.most]
         )
     assert float(rows["total"][5]) == pytest.approx(stored[(DEPARTMENT, "*", "total")].points)
-    assert rows["1.2"][2:] == ["", "", "", "", ""]
+    assert rows["1.2"][2:] == [*[""] * 5, "Not applicable: Of the whole province only"]
 
 
 def test_periods_lead_on_and_unknown_ones_are_missing(town: World) -> None:

@@ -263,3 +263,17 @@ def test_instants_of_calendar_periods_follow_their_lengths(environment: Pack) ->
     assert told == ["2025-12", "2026-01", "2026-02", "2026-03"]
     told = [made.period_at(t).code for t in made.instants_before(newest, 2, every=6)]
     assert told == ["2025-03", "2025-09", "2026-03"]
+
+
+def test_only_counts_of_days_months_and_quarters_are_added_over_time(environment: Pack) -> None:
+    added = "decimals: 1, over_time: sum}"
+    (one,) = read(environment, FRONT.replace("decimals: 1}", added) + GOOD)
+    assert one.outputs[0].over_time
+    year = Period.parse("2024")
+    assert [p.code for p in one.periods_in(year)][:2] == ["2024-01-01", "2024-01-02"]
+    assert len(one.periods_in(year)) == 366
+    front = FRONT.replace("µg/m³", '"%"').replace("decimals: 1}", added)
+    assert [f.key for f in faults(environment, front + GOOD)] == ["indicators.rate_not_added"]
+    hourly = FRONT.replace("grain: day", "grain: hour").replace("decimals: 1}", added)
+    keys = [f.key for f in faults(environment, hourly + GOOD.replace("day", "hour"))]
+    assert keys == ["indicators.no_longer_period"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dothi.indicators.target import Target, bound, chosen, counting, day_of
+from dothi.indicators.target import Target, bound, chosen, counting, day_of, for_period
 from dothi.indicators.target_words import standing
 from dothi.indicators.targets import Part
 from dothi.kernel.period import Period
@@ -119,3 +119,18 @@ def test_days_in_either_form() -> None:
     assert day_of(" ") is None
     with pytest.raises(ValueError):
         day_of("31/02/2026")
+
+
+def test_a_plan_of_the_year_may_be_set_changed_and_taken_back_within_it() -> None:
+    year = Period.of_date("year", FIRST)
+    base = replace(BASE, grain="year")
+    late = replace(base, id=1, valid_from=date(2026, 11, 22), low=100.0)
+    assert for_period([late], "p", "*", year) is late
+    first = replace(base, id=2, valid_from=FIRST, valid_to=date(2026, 6, 30), low=50.0)
+    assert for_period([first], "p", "*", year) is first
+    assert for_period([first, late], "p", "*", year) is late
+    back = replace(base, id=3, valid_from=date(2026, 7, 1), low=None)
+    assert for_period([first, late, back], "p", "*", year) is None
+    assert for_period([late], "p", "agency:a", year) is None
+    assert for_period([late], "p", "*", year.previous()) is None
+    assert for_period([late], "p", "*", Period.of_date("quarter", FIRST)) is None

@@ -113,6 +113,68 @@ def test_other_keys_than_party_and_period_are_no_form() -> None:
     assert [k for _, k in faults(text)] == ["forms.yaml_key"]
 
 
+TABLE = RECORDS.replace("key: [agency, period]", "key: [agency, period, way]").replace(
+    "columns:\n", "columns:\n  way: {type: text, title: {vi: Hình thức, en: Way}}\n", 1
+)
+BASE = """form:
+  period: {grain: month, since: 2026-09, column: period}
+  by: {column: agency}
+"""
+
+
+def test_a_table_says_which_lines_it_has() -> None:
+    form = parse_contract(TABLE + BASE + "  lines: {column: way, total: [received]}\n").form
+    assert form is not None and form.lines is not None
+    assert (form.lines.added, form.lines.least, form.lines.most) == (True, 1, 100)
+    assert form.lines.title == {"vi": "Hình thức", "en": "Way"}
+    assert [a.name for a in form.asked] == ["received"]
+    listed = "  lines: {column: way, list: {a: {vi: A, en: A}, b: {vi: B, en: B}}}\n"
+    fixed = parse_contract(TABLE + BASE + listed).form
+    assert fixed is not None and fixed.lines is not None and not fixed.lines.added
+    assert [code for code, _ in fixed.lines.names] == ["a", "b"]
+
+
+def test_all_faults_of_a_table_are_told_with_line_and_column() -> None:
+    text = """  lines:
+    column: period
+    list: {" a": {vi: A, en: A}, b: {vi: A, en: B}}
+    units: ["*x", SH-1, SH-1]
+    things: Bad-Name
+    added: false
+    least: 5
+    most: 900
+    total: [way, received]
+    colour: red
+"""
+    assert faults(TABLE + BASE + text) == [
+        ("24:13", "lake.yaml_unknown_key"),
+        ("16:13", "forms.yaml_line_column"),
+        ("18:12", "forms.yaml_lines_one"),
+        ("17:18", "forms.yaml_line_code"),
+        ("17:37", "forms.yaml_line_twice"),
+        ("18:13", "forms.yaml_line_unit"),
+        ("18:25", "forms.yaml_unit_twice"),
+        ("19:13", "lake.bad_name"),
+        ("21:12", "forms.yaml_lines_fixed"),
+        ("22:11", "forms.yaml_whole"),
+        ("23:13", "forms.yaml_line_total"),
+        ("14:7", "forms.yaml_key"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        ("{column: way, added: false}", "forms.yaml_lines_unlisted"),
+        ("{column: way, least: 9, most: 3}", "forms.yaml_lines_bounds"),
+        ("{column: way, list: {}}", "forms.yaml_lines_count"),
+        ("{added: true}", "lake.yaml_missing"),
+    ],
+)
+def test_a_table_without_lines_is_none(lines: str, key: str) -> None:
+    assert key in [k for _, k in faults(f"{TABLE}{BASE}  lines: {lines}\n")]
+
+
 def test_a_series_of_another_rhythm_is_no_monthly_form() -> None:
     text = SERIES.replace("P1M", "P1D")
     text += "form: {period: {grain: month, since: 2026-09}, by: {column: agency}}\n"

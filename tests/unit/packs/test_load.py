@@ -45,7 +45,7 @@ def faults(folder: Path) -> list[tuple[str, str]]:
 def test_the_shipped_pack_reads_the_embassys_file() -> None:
     (environment,) = [p for p in load_all(shipped()) if p.name == "environment"]
     assert {c.name for c in environment.contracts} == {
-        "air_quality", "surface_water", "noise", "household_waste",
+        "air_quality", "surface_water", "noise", "household_waste", "waste_treatment",
     }  # fmt: skip
     (air,) = [c for c in environment.contracts if c.name == "air_quality"]
     assert [p.name for p in air.parameters] == ["pm25", "pm10", "o3", "no2", "so2", "co"]

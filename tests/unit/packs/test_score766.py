@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from dothi.indicators import score as scores
+from dothi.indicators import trial
 from dothi.indicators.score import ALL, TOTAL, Ceiling, Score
 from dothi.indicators.scoring import Figure
 from dothi.indicators.trial import score_of
@@ -612,13 +613,14 @@ def test_changing_any_one_rule_changes_the_score(pack: Pack, score: Score) -> No
     }  # fmt: skip
     periods = ["2026-02", "2026-03", "2026-04"]
     as_of = datetime(2026, 5, 12, 15, tzinfo=VN)
-    right = score_of(pack, score, rows, periods, as_of)
     unnoticed = []
-    for name, (old, new) in MUTANTS.items():
-        assert score.sql.count(old) >= 1, name
-        other = dataclasses.replace(score, sql=score.sql.replace(old, new, 1))
-        if score_of(pack, other, rows, periods, as_of) == right:
-            unnoticed.append(name)
+    with trial.given(pack, score, rows) as figures:
+        right = figures(score, periods, as_of)
+        for name, (old, new) in MUTANTS.items():
+            assert score.sql.count(old) >= 1, name
+            other = dataclasses.replace(score, sql=score.sql.replace(old, new, 1))
+            if figures(other, periods, as_of) == right:
+                unnoticed.append(name)
     assert unnoticed == []
 
 
