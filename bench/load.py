@@ -24,7 +24,8 @@ from bench.home import fresh_home
 from bench.measure import OUT, Cost, cost, line, medians, percentile, show
 from bench.product import PAGE, Client, Product, product
 from dothi.lake import registry
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.files import FileStore
+from dothi.lake.loading import load_file
 
 STATIONS, HOURS = 200, 25_000
 ROWS = STATIONS * HOURS

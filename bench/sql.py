@@ -19,7 +19,8 @@ from bench.home import fresh_home
 from bench.measure import compared, cost, in_turns, line, medians, show
 from dothi.identity.model import SYSTEM
 from dothi.lake import registry
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.files import FileStore
+from dothi.lake.loading import load_file
 from dothi.lake.out import sql
 from dothi.lake.out.formats import JSON, PARQUET, written
 from dothi.lake.out.page import relation, shown

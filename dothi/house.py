@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.lake.service import Lake
 from dothi.store.ballast import Ballast
 from dothi.store.database import Database

@@ -41,8 +41,8 @@ from dothi.kernel.time import local_date, utc_now
 from dothi.kernel.zone import VN
 from dothi.lake import registry
 from dothi.lake.checks import Check
+from dothi.lake.files import FileStore
 from dothi.lake.form_only import DOOR
-from dothi.lake.loading import FileStore
 from dothi.lake.model import Batch, Outcome, Source
 from dothi.lake.rows import batch_of
 from dothi.lake.service import Lake

@@ -21,7 +21,7 @@ from dothi.ioc.desk import Desk
 from dothi.ioc.duty import BASE, Where, role_text
 from dothi.kernel.errors import Conflict, DothiError, Fault, Invalid
 from dothi.kernel.i18n import t
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.web.access import lang_of
 from dothi.web.problem import status_of
 from dothi.web.site import Site, see_other

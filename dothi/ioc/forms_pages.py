@@ -26,8 +26,8 @@ from dothi.ioc.forms_view import BASE
 from dothi.kernel.errors import Conflict, DothiError, Invalid, NotFound
 from dothi.kernel.i18n import t
 from dothi.lake import workbook as workbooks
+from dothi.lake.files import FileStore
 from dothi.lake.form_lines import MOST_LINES
-from dothi.lake.loading import FileStore
 from dothi.web.access import lang_of
 from dothi.web.problem import status_of
 from dothi.web.site import Site, see_other

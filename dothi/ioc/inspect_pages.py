@@ -30,8 +30,8 @@ from dothi.kernel.i18n import t
 from dothi.lake import registry
 from dothi.lake.contract import parse_contract
 from dothi.lake.defining import check_reads, define_and_load, refuse_of_pack
+from dothi.lake.files import FileStore
 from dothi.lake.inspecting import CHOICES, contract_text, inspect
-from dothi.lake.loading import FileStore
 from dothi.lake.service import Lake
 from dothi.web.access import lang_of
 from dothi.web.problem import status_of

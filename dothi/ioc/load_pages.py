@@ -17,7 +17,7 @@ from dothi.ioc.inspect_view import said
 from dothi.kernel.errors import DothiError, Forbidden, NotFound, Unauthenticated
 from dothi.kernel.i18n import t
 from dothi.lake.api import load_upload
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.lake.service import Lake
 from dothi.web.access import lang_of
 from dothi.web.problem import status_of

@@ -29,7 +29,8 @@ from dothi.kernel.errors import Fault, Invalid, TooLarge
 from dothi.lake import registry, rows
 from dothi.lake import workbook as workbooks
 from dothi.lake.answered import CSV_TYPE, Rejected, Stored, download, stored
-from dothi.lake.loading import FileStore, Loaded, load_file
+from dothi.lake.files import FileStore
+from dothi.lake.loading import Loaded, load_file
 from dothi.lake.model import Source
 from dothi.lake.out.api import dataset_rows
 from dothi.lake.registry import Dataset, Stream, Thing

@@ -40,7 +40,8 @@ def run_load(args: argparse.Namespace, settings: Settings) -> int:
     os.nice(NICENESS)
 
     from dothi.lake import findings, registry
-    from dothi.lake.loading import FileStore, load_file
+    from dothi.lake.files import FileStore
+    from dothi.lake.loading import load_file
     from dothi.lake.service import Lake
     from dothi.store.database import Database
     from dothi.store.events import Doorbell

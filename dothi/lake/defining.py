@@ -17,7 +17,8 @@ from dothi.kernel.i18n import t
 from dothi.lake import registry
 from dothi.lake.columns import NAME
 from dothi.lake.contract import Contract, read_contract
-from dothi.lake.loading import FileStore, Loaded, job, limits, load_file, refused
+from dothi.lake.files import FileStore
+from dothi.lake.loading import Loaded, job, limits, load_file, refused
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Connection, Database

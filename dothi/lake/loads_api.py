@@ -21,7 +21,7 @@ from dothi.identity.policy import require
 from dothi.kernel.errors import Fault, Invalid
 from dothi.lake import loads
 from dothi.lake.answered import CSV_TYPE, Stored, download, stored
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.lake.overtaken import overtaken
 from dothi.lake.service import Lake
 

@@ -13,7 +13,7 @@ from dothi.lake import registry
 from dothi.lake.columns import Column
 from dothi.lake.contract import Contract
 from dothi.lake.form_only import DOOR, only_by_form
-from dothi.lake.loading import FUTURE
+from dothi.lake.load_series import FUTURE
 from dothi.lake.model import Batch, Quality, RecordRows, Reject, SeriesRows, Source
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake

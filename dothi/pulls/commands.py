@@ -20,7 +20,7 @@ from dothi.kernel.errors import Fault, Invalid
 from dothi.kernel.i18n import number, t
 from dothi.lake import registry
 from dothi.lake.document import Reading
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.lake.service import Lake
 from dothi.pulls import service, store
 from dothi.pulls.model import Run

@@ -22,7 +22,8 @@ from typing import Any
 from dothi.kernel.errors import DothiError, Invalid, StorageFull, Unavailable
 from dothi.kernel.time import utc_now
 from dothi.lake import registry
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.files import FileStore
+from dothi.lake.loading import load_file
 from dothi.lake.model import THROUGH_HEAD
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake

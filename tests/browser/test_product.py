@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from dothi.kernel.time import VN
 from tests.browser.conftest import SIZES, Look
 from tests.browser.product import OUT, SERVICE, Product, settled
 
@@ -29,12 +30,13 @@ def rows(client: httpx.Client, *found: dict[str, object]) -> httpx.Response:
 # -- what is seen -----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("computed")
 @pytest.mark.parametrize(
     ("lang", "words"),
     [
-        ("vi", ("Môi trường không khí", "Trạm quan trắc", "Vụ việc đang mở", "Trực tiếp",
+        ("vi", ("Môi trường không khí", "Trạm quan trắc", "Vụ việc môi trường đang mở", "Trực tiếp",
                 "Chất lượng số liệu", "Dữ liệu minh họa", "Số này lấy từ đâu?")),
-        ("en", ("Air", "Stations", "Open work items", "Live", "Data quality",
+        ("en", ("Air", "Stations", "Open environment work items", "Live", "Data quality",
                 "Demo data", "Where does this number come from?")),
     ],
 )  # fmt: skip
@@ -354,7 +356,13 @@ def test_the_page_of_a_unit_shows_no_figure_of_a_period_that_has_not_ended(
     admin: httpx.Client,
 ) -> None:
     page = admin.get("/units/SH-64").text
+    now = datetime.now(VN)
     figures = "".join(re.findall(r'<dl class="figures">.*?</dl>', page, re.DOTALL))
-    times = [datetime.fromisoformat(told) for told in re.findall(r'datetime="([^"]+)"', figures)]
-    assert len(times) >= 4
-    assert max(times) <= datetime.now(UTC)
+    hours = re.findall(r"giờ (\d\d:\d\d), (\d\d/\d\d/\d{4})</span>", figures)
+    days = re.findall(r'<span class="muted">(\d\d/\d\d/\d{4})</span>', figures)
+    assert len(hours) >= 2
+    assert len(days) >= 2
+    for clock, day in hours:
+        assert datetime.strptime(f"{day} {clock}", "%d/%m/%Y %H:%M").replace(tzinfo=VN) <= now
+    for day in days:
+        assert datetime.strptime(day, "%d/%m/%Y").date() < now.date()

@@ -88,7 +88,7 @@ def test_crowding_is_noticed(open_screen: Open) -> None:
         (".chart-bar { margin-bottom: -2rem }", "control on control"),
         ("#quality .panel-head { margin-bottom: -2rem }", "text on text"),
         ("#stations .panel-body { max-height: 3rem }", "px high"),
-        (".side { flex-direction: row } .side a { flex: none; padding: 0 }", "words touch"),
+        (".side { flex-direction: row; gap: 0 } .side a { flex: none; padding: 0 }", "words touch"),
     ):
         screen.page.evaluate(
             "text => { const sheet = new CSSStyleSheet(); sheet.replaceSync(text);"

@@ -20,7 +20,7 @@ from dothi.ioc.admin.trail import in_words_of
 from dothi.kernel.errors import Conflict, Fault, Invalid, NotFound
 from dothi.kernel.i18n import number, t
 from dothi.lake import registry
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.net.foreign.model import KINDS, MARK_TYPES, TLS, UNPROVEN

@@ -20,7 +20,7 @@ from dothi.kernel.time import local_date, utc_now
 from dothi.kernel.zone import VN
 from dothi.lake import registry
 from dothi.lake.contract import parse_contract
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Database

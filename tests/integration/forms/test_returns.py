@@ -15,7 +15,8 @@ from dothi.identity.model import Role
 from dothi.kernel.errors import Conflict, Forbidden, Invalid, NotFound
 from dothi.lake import registry
 from dothi.lake.contract import parse_contract
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.files import FileStore
+from dothi.lake.loading import load_file
 from dothi.lake.model import Source
 from dothi.lake.rows import batch_of
 from tests.integration.forms.conftest import WASTE, Town

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,21 @@ def test_many_jobs_run_side_by_side(around: Surroundings, scratch: Path) -> None
     assert counts == [3] * 24
 
 
-def test_a_trivial_job_is_back_in_150_ms(scratch: Path) -> None:
-    times = []
-    for _ in range(7):
-        with do("dothi.jail.child:nothing", scratch=scratch) as result:
-            times.append(result.wall_s)
-    assert min(times) < 0.15
+def test_a_trivial_job_costs_little_more_than_an_interpreter(scratch: Path) -> None:
+    def spent(work: Callable[[], object]) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        work()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    def job() -> None:
+        with do("dothi.jail.child:nothing", scratch=scratch):
+            pass
+
+    bare = [sys.executable, "-I", "-c", "import ctypes, json, subprocess"]
+    pairs = [(spent(job), spent(lambda: subprocess.run(bare, check=True))) for _ in range(7)]
+    # Processor seconds, and against each other: the machine may be busy with something else.
+    assert min(one for one, _ in pairs) < 4 * min(other for _, other in pairs)
 
 
 # -- memory -------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from dothi.identity.model import SYSTEM
 from dothi.kernel.errors import Conflict, Invalid
 from dothi.lake import loads, registry
 from dothi.lake.contract import read_contract
-from dothi.lake.loading import FileStore, Loaded, load_file
+from dothi.lake.files import FileStore
+from dothi.lake.loading import Loaded, load_file
 from dothi.lake.model import Quality
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake

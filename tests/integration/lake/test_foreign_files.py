@@ -13,7 +13,8 @@ import pytest
 
 from dothi.lake import registry
 from dothi.lake.contract import parse_contract
-from dothi.lake.loading import FileStore, Loaded, load_file
+from dothi.lake.files import FileStore
+from dothi.lake.loading import Loaded, load_file
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake
 from dothi.store.database import Database

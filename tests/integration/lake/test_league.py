@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from dothi.lake import rows
+from dothi.lake.files import FileStore
 from dothi.lake.league import Counts, counted, ranked
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.loading import load_file
 from dothi.lake.model import Source
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake

@@ -18,7 +18,8 @@ from dothi.kernel.time import utc_now
 from dothi.lake import load_records, loads, registry
 from dothi.lake.contract import parse_contract
 from dothi.lake.engine import engine
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.files import FileStore
+from dothi.lake.loading import load_file
 from dothi.lake.loads import Contradiction
 from dothi.lake.model import (
     MOST_CANDIDATE_BYTES,

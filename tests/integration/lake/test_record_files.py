@@ -15,8 +15,9 @@ from dothi.kernel.errors import Invalid
 from dothi.kernel.time import utc_now
 from dothi.lake import load_records, registry
 from dothi.lake.contract import parse_contract
+from dothi.lake.files import FileStore
 from dothi.lake.findings import drift_lines, note, title
-from dothi.lake.loading import FileStore, Loaded, load_file
+from dothi.lake.loading import Loaded, load_file
 from dothi.lake.model import Quality
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake

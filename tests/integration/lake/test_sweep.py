@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 
 
 def test_what_a_killed_load_left_goes_after_a_day_and_kept_files_stay(tmp_path):
@@ -13,7 +13,7 @@ def test_what_a_killed_load_left_goes_after_a_day_and_kept_files_stay(tmp_path):
     (store.folder / "upload-abc").write_text("half")
     (store.folder / "load-abc").mkdir()
     (store.folder / "load-abc" / "rows.parquet").write_text("half")
-    store.path(b"\x01" * 32).with_suffix(".part").write_text("half")
+    (store.folder / "copy-abc").write_text("half")
     now = datetime.now(UTC)
     assert store.sweep(now) == 0
     assert store.sweep(now + timedelta(days=1, minutes=1)) == 3

@@ -14,7 +14,8 @@ from python_calamine import CalamineWorkbook
 from dothi.kernel.errors import Invalid
 from dothi.lake import registry
 from dothi.lake.contract import parse_contract
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.files import FileStore
+from dothi.lake.loading import load_file
 from dothi.lake.reader import HEADER_ROW, SHEET
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake

@@ -28,7 +28,7 @@ from dothi.identity.model import SYSTEM
 from dothi.kernel.time import utc_now
 from dothi.lake import registry
 from dothi.lake.contract import parse_contract
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.lake.service import Lake
 from dothi.pulls import service, store
 from dothi.pulls.model import Pull, Run

@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.lake.service import Lake
 from dothi.pulls import running
 from dothi.pulls.running import Ground

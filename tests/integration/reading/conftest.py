@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dothi.lake.loading import FileStore
+from dothi.lake.files import FileStore
 from dothi.lake.service import Lake
 from dothi.store.database import Database
 

@@ -15,8 +15,9 @@ from dothi.kernel.errors import Fault
 from dothi.lake import findings, loads
 from dothi.lake.contract import parse_contract
 from dothi.lake.engine import engine
+from dothi.lake.files import FileStore
 from dothi.lake.inspecting import contract_text, report
-from dothi.lake.loading import FileStore, load_file
+from dothi.lake.loading import load_file
 from dothi.lake.out.page import Asked, Order, page
 from dothi.lake.reading.describe import describe
 from dothi.lake.reading.guess import guess

@@ -13,8 +13,9 @@ import pytest
 
 from dothi.lake import registry
 from dothi.lake.contract import Contract, parse_contract
+from dothi.lake.files import FileStore
 from dothi.lake.inspecting import contract_text, inspect
-from dothi.lake.loading import FileStore, Loaded, limits, load_file
+from dothi.lake.loading import Loaded, limits, load_file
 from dothi.lake.reading.limits import spans
 from dothi.lake.registry import Dataset
 from dothi.lake.service import Lake

@@ -104,13 +104,19 @@ def test_status_and_stop_speak_of_the_running_instance(up, home_path):
 
 
 def test_status_answers_fast(home_path):
-    spent = []
-    for _ in range(3):
+    def spent(work):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        dothi("status", home=home_path)
+        work()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(spent) < 0.15  # processor seconds: the machine may be busy with something else
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    psycopg = [sys.executable, "-c", "import psycopg"]
+    pairs = [
+        (spent(lambda: dothi("status", home=home_path)), spent(lambda: subprocess.run(psycopg)))
+        for _ in range(3)
+    ]
+    # Processor seconds, and against each other: the machine may be busy with something else.
+    assert min(one for one, _ in pairs) < 2 * min(other for _, other in pairs)
 
 
 def test_the_supervisor_imports_nothing_of_the_application():
