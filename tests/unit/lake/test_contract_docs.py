@@ -98,8 +98,22 @@ def test_the_form_and_the_own_form_of_its_dataset(tmp_path: Path) -> None:
     assert found.execute("SELECT * FROM rejects").fetchall() == []
 
 
+def test_a_form_of_several_lines_and_its_rows(tmp_path: Path) -> None:
+    contract = parse_contract(PAIRS[4][0])
+    form = contract.form
+    assert form is not None and form.lines is not None
+    assert (form.lines.column, form.lines.least, form.lines.most) == ("facility", 0, 50)
+    found = read(contract, PAIRS[4][1], tmp_path)
+    rows = found.execute("SELECT agency, period, facility, visits FROM rows ORDER BY ALL")
+    assert rows.fetchall() == [
+        ("ubnd-a", "2026-09", "Chợ Bến", 2),
+        ("ubnd-a", "2026-09", "Lò giết mổ số 1", 1),
+    ]
+    assert found.execute("SELECT * FROM rejects").fetchall() == []
+
+
 def test_every_block_is_tried() -> None:
-    assert [kind for kind, _ in BLOCKS] == ["yaml", "csv"] * 4
+    assert [kind for kind, _ in BLOCKS] == ["yaml", "csv"] * 5
 
 
 @pytest.mark.parametrize("name", ["constants", "extract", "skip", "apart", "wide", "file"])
