@@ -55,6 +55,7 @@ from dothi.kernel.errors import Unavailable
 from dothi.kernel.i18n import t
 from dothi.lake import api as lake_api
 from dothi.lake import loads_api, registry
+from dothi.lake.form_lines import MOST_LINES
 from dothi.lake.out import api as out_api
 from dothi.lake.unended import unended
 from dothi.net.outgoing import Outgoing
@@ -159,6 +160,8 @@ def create_app(house: House) -> tuple[Litestar, Hub]:
         dependencies=dependencies,
         middleware=[requests.middleware, access],
         exception_handlers={Exception: _Problems(site)},
+        # A return with as many lines as one may have, each with its name and its columns.
+        multipart_form_part_limit=MOST_LINES * 40,
         openapi_config=OpenAPIConfig(
             title="dothi", version=__version__,
             openapi_router=_NoRoutes("/openapi", route_handlers=[]),

@@ -154,7 +154,7 @@ def _lines(
         def cell(column: str, number: int = number) -> str:
             return f"{_letter(at[column])}{number}"
 
-        key = str(cells[form.lines.column] or "") if form.lines else PLAIN
+        key = _name(cells[form.lines.column]) if form.lines else PLAIN
         figures = {column: cells[column] for column in wanted}
         if (
             form.lines
@@ -226,6 +226,13 @@ def _means(period: Period, given: Any) -> bool:
     }  # fmt: skip
     known = {period.code, first.isoformat(), f"{first:%d/%m/%Y}", *forms[period.grain]}
     return text in known
+
+
+def _name(cell: Any) -> str:
+    """A line's name as it is written: a workbook holds 12 as 12.0."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return "" if cell is None else str(cell)
 
 
 def _letter(place: int) -> str:

@@ -117,7 +117,10 @@ def period_row(desk: Desk, one: Sum, lang: str) -> PeriodAim:
     passed = one.target.high is not None and one.value > one.target.high
     if passed:
         status = Status("warning", t("targets.sum_passed", lang, reached=said))
-    elif one.target.met(one.value) and (one.over or one.target.direction == "at_least"):
+    # A sum that lacks figures says of a limit only that it is passed.
+    elif one.target.met(one.value) and (
+        one.target.direction == "at_least" or (one.over and one.whole)
+    ):
         status = Status("ok", t("targets.sum_done", lang, reached=said))
     elif one.over and one.whole:
         status = Status("warning", t("targets.sum_failed", lang, reached=said))

@@ -128,6 +128,9 @@ def forms_save(
             )  # fmt: skip
         except DothiError as error:
             sent = Sent(typed, lines, note, error, stale=error.key == "forms.stale")
+            if filled and error.key == "forms.not_ready":
+                # What the workbook holds is kept: that is what the page goes on with.
+                sent = Sent(note=note, error=error)
             page = _page(request, site, desk, forms, actor, (form, period, party), sent)
             page.status_code = status_of(error)
             return page

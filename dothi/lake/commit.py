@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -395,7 +395,7 @@ def _datasets(parts: list[_Part]) -> list[int]:
 def _first(part: _Part) -> datetime:
     starts = [span.start for span in part.batch.replaces]
     rows = part.rows
-    return min([*rows.t, *starts]) if len(rows) or starts else datetime.max.astimezone()
+    return min([*rows.t, *starts]) if len(rows) or starts else datetime.max.replace(tzinfo=UTC)
 
 
 def _book(conn: Connection, part: _Part, new: int, changed: int) -> None:

@@ -269,8 +269,16 @@ def unread(conn: Connection, name: str, kinds: tuple[str, ...]) -> int:
 
 
 def caught_up(db: Database) -> bool:
-    """Has every cursor read everything, and every rung that is due fired?"""
+    """Has every cursor read everything, and every rung that is due fired?
+
+    An event that an open transaction keeps from the cursors is not read either.
+    """
     with db.transaction() as conn:
+        hidden = conn.execute(
+            "SELECT EXISTS (SELECT FROM event WHERE tx >= pg_snapshot_xmin(pg_current_snapshot()))"
+        ).fetchone()
+        if hidden != (False,):
+            return False
         late = conn.execute(
             "SELECT EXISTS (SELECT FROM work_rung WHERE fired_at IS NULL "
             "AND due_at < clock_timestamp())"

@@ -306,19 +306,32 @@ def test_a_number_that_a_later_load_has_passed_does_not_count(
     assert _stored(lake, air) == {(stream, START): 2.0}
 
 
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("numbered", [False, True])
 def test_files_that_nobody_added_go_after_a_day(
-    lake: Lake, air: Dataset, db: Database, tmp_path: Path
+    air: Dataset, db: Database, tmp_path: Path, linked: bool, numbered: bool
 ) -> None:
+    """Those of a load stay, inserted or taken over, also where the home is reached by a link."""
+    folder = tmp_path / "lake"
+    (tmp_path / "disk").mkdir()
+    folder.symlink_to(tmp_path / "disk") if linked else folder.mkdir()
+    lake = Lake(db, folder)
     stream = _ids(db, air)[0]
-    staged = _staged(tmp_path, SeriesRows([stream], [START], [1.0], [0], [1]))
+    number = lake.load_number() if numbered else None
+    staged = _staged(tmp_path, SeriesRows([stream], [START], [1.0], [0], [1]), number)
     lake.commit(Batch(air.id, staged, Source("file")))
     (known,) = _files(lake, air)
     young = lake.body.place(layout(air).table, Path(staged.relation.split("'")[1]))
     old = young.with_name("ducklake-of-a-killed-load.parquet")
     old.write_bytes(young.read_bytes())
     yesterday = time.time() - timedelta(days=1, minutes=5).total_seconds()
-    for path in (old, young.with_name(known)):
+    kept = young.with_name(known)
+    kept.write_bytes(kept.read_bytes())
+    for path in (old, kept):
         os.utime(path, (yesterday, yesterday))
+    young.unlink()
+    young.write_bytes(old.read_bytes())
     assert lake.maintain()["deleted"] == 1
     assert set(_files(lake, air)) == {known, young.name}
     assert _stored(lake, air) == {(stream, START): 1.0}
+    lake.close()

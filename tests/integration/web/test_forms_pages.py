@@ -331,3 +331,39 @@ def test_a_table_comes_and_goes_as_csv_and_by_program(town: World) -> None:
         assert told["lines"] == {
             "column": "facility", "title": "Facility", "added": True, "least": 1, "most": 4,
         }  # fmt: skip
+
+
+def test_a_page_of_as_many_lines_as_there_may_be_is_saved(town: World) -> None:
+    many = (
+        TABLE.replace("OURS", OURS).replace("inspections", "long").replace("most: 4", "most: 500")
+    )
+    with town.house.db.transaction() as conn:
+        registry.register(conn, parse_contract(many))
+    at = f"/forms/long/{returns.month()}/{OURS}"
+    with town.client("officer") as officer:
+        lines = [(f"Cơ sở {n}", str(n % 100)) for n in range(500)]
+        assert sent(officer, at, 0, "save", *lines).status_code == 303
+        assert officer.get(at).text.count("<tr data-line") == 501  # with the one of the template
+
+
+def test_a_workbook_that_is_kept_but_not_handed_in_is_what_the_page_goes_on_with(
+    town: World,
+) -> None:
+    with town.house.db.transaction() as conn:
+        registry.register(
+            conn, parse_contract(TABLE.replace("OURS", OURS).replace("inspections", "uploaded"))
+        )
+    at = f"/forms/uploaded/{returns.month()}/{OURS}"
+    book = f"agency,period,facility,visits\n{OURS},{returns.month()},Chợ,2\n{OURS},{returns.month()},12,\n"
+    with town.client("officer") as officer:
+        assert sent(officer, at, 0, "save", ("Cũ", "1")).status_code == 303
+        version = version_of(officer.get(at).text)
+        fields = {
+            "version": (None, version), "act": (None, "submit"), "line.1": (None, "Cũ"),
+            "cell.1.visits": (None, "1"), "workbook": ("bảng.csv", io.BytesIO(book.encode())),
+        }  # fmt: skip
+        refused = officer.post(at, files=fields)
+        assert refused.status_code == 422
+        assert 'value="Chợ"' in refused.text and 'value="12"' in refused.text
+        assert 'value="Cũ"' not in refused.text
+        assert "Line 2 (12), Visits:" in words(refused.text)
