@@ -44,6 +44,8 @@ SERVES_AGAIN_S = 10.0
 """On a machine that is not overloaded by others; see `allowed_s`."""
 CATCHES_UP_S = 300.0
 RECOVERS_S = 60.0
+AIMS = 8
+"""How often a kill waits for a request in flight; then it kills all the same."""
 
 
 @dataclass
@@ -191,12 +193,9 @@ class Torture:
         if self.chance.random() < 0.5:
             self._until(lambda: self.housekeeper.at != "rest", 3.0)
             time.sleep(self.chance.uniform(0.0, 0.3))
-        self._wait_for_flight()
-        victim = self.instance.victim(name, self.chance)
-        if victim is None:
+        if (aimed := self._aim(name)) is None:
             return
-        mark, acks, at = self.instance.mark(), self.ledger.acks, self.housekeeper.at
-        flying = self.writers.flight.count()
+        victim, mark, acks, at, flying = aimed
         try:
             victim.kill()
         except psutil.Error:
@@ -212,6 +211,21 @@ class Torture:
             self._start_again(mark)
         if self._until_acknowledged(acks + flying, RECOVERS_S):
             self.figures.recoveries_s.setdefault(name, []).append(time.monotonic() - killed)
+
+    def _aim(self, name: str) -> tuple[psutil.Process, str, int, str, int] | None:
+        """The victim, what its run carries, acknowledgements, what the housekeeper does and how many
+        requests are in flight. Finding the victim takes time: they may have landed by then."""
+        tries = 0
+        while True:
+            self._wait_for_flight()
+            victim = self.instance.victim(name, self.chance)
+            if victim is None:
+                return None
+            mark, acks, at = self.instance.mark(), self.ledger.acks, self.housekeeper.at
+            flying = self.writers.flight.count()
+            tries += 1
+            if flying or tries == AIMS:
+                return victim, mark, acks, at, flying
 
     def _wait_for_flight(self) -> None:
         """Come to a random point in the life of a request: most end sooner than anyone aims."""
