@@ -27,6 +27,7 @@ from dothi.lake.model import (
     Written,
 )
 from dothi.lake.registry import Dataset
+from dothi.lake.reshape import literal
 from dothi.lake.service import Lake
 
 FUTURE = timedelta(days=1)
@@ -59,19 +60,19 @@ class StagedSeries:
         self._work = work
         self._body = body
         self._written: Written | None = None
-        self._rejects = _text(files / "rejects.parquet")
+        self._rejects = literal(files / "rejects.parquet")
         self._value = value
         self._dataset = dataset
         self._keys = [f"k{i}" for i in range(int(value["keys"]))]
         usable = " AND ".join(f"{column} IS NOT NULL" for column in ("t", *self._keys))
-        rows = _text(files / "rows.parquet")
+        rows = literal(files / "rows.parquet")
         self._rows = f"(SELECT * FROM read_parquet({rows}) WHERE {usable})"
         if not value["numbered"]:
             self._rows = (
                 f"(SELECT *, (file_row_number + 1)::INTEGER AS row_no "
                 f"FROM read_parquet({rows}, file_row_number = true) WHERE {usable})"
             )
-        root.execute(f"SET temp_directory = {_text(work)}")
+        root.execute(f"SET temp_directory = {literal(work)}")
         self._parameters = [str(p) for p in value["parameters"]]
         readers = {reader.name: reader for reader in dataset.contract.readers}
         reader = readers.get(value["reader"])
@@ -199,10 +200,10 @@ class StagedSeries:
         self._written = Written(self._work / "rows.parquet", load_id)
         self._root.execute(
             f"COPY (SELECT s{i} AS stream_id, row_no, t, v{i} AS v, {load_id:d}::BIGINT AS load_id, "
-            f"q{i} AS q FROM ({typed}) WHERE q{i} IS NOT NULL) TO {_text(self._written.path)} "
+            f"q{i} AS q FROM ({typed}) WHERE q{i} IS NOT NULL) TO {literal(self._written.path)} "
             "(PARQUET_VERSION v2)"
         )
-        return f"read_parquet({_text(self._written.path)})"
+        return f"read_parquet({literal(self._written.path)})"
 
     def _look(self, long: str) -> tuple[int, int]:
         """How many rows there are, and how many repeat the key before them."""
@@ -298,7 +299,3 @@ def _rhythms(
             own = things[stream.thing_id].properties.get("rhythm")
             out[stream.id] = registry.duration(own) if own else default
     return out
-
-
-def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
